@@ -1,0 +1,237 @@
+//! Decoders under bytes from an enemy: no panic, and no memory out of proportion to the input.
+
+mod support;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use magnesia_term::etf::{self, Limits};
+use magnesia_term::portable::{self, Dictionary, Names};
+use magnesia_term::{Flavour, Key, Packer, hash, order, show};
+use peak_alloc::PeakAlloc;
+use support::model::Generator;
+use support::random::Random;
+
+#[global_allocator]
+static MEMORY: PeakAlloc = PeakAlloc;
+
+/// One test at a time measures the memory of the process.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Memory besides the input: four times as much, and a page; more where there is inflating.
+fn allowed(input: &[u8]) -> usize {
+    let inflates = if input.get(1) == Some(&80) {
+        INFLATE_BYTES + 4 * INFLATED_MAX
+    } else {
+        0
+    };
+    4 * input.len() + 4096 + inflates
+}
+
+const INFLATED_MAX: usize = 16 << 10;
+
+fn limits() -> Limits {
+    Limits {
+        inflated_bytes: INFLATED_MAX,
+        ..Limits::default()
+    }
+}
+
+/// What inflating takes before it has read a byte.
+const INFLATE_BYTES: usize = 64 << 10;
+
+/// Runs `read` on the input, twice, so that names new to the atom table are not counted; says
+/// what it did wrong.
+fn fault(input: &[u8], allowed: usize, read: &dyn Fn(&[u8])) -> Option<String> {
+    let run = || catch_unwind(AssertUnwindSafe(|| read(input))).is_err();
+    let panicked = run();
+    let before = MEMORY.current_usage();
+    MEMORY.reset_peak_usage();
+    if panicked || run() {
+        return Some(format!("a panic on {input:?}"));
+    }
+    let taken = MEMORY.peak_usage().saturating_sub(before);
+    (taken > allowed).then(|| format!("{taken} bytes of memory for {input:?}"))
+}
+
+fn mutate(bytes: &[u8], random: &mut Random) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    for _ in 0..=random.below(3) {
+        let at = random.below(bytes.len());
+        match random.below(7) {
+            0 => bytes[at] ^= 1 << random.below(8),
+            1 => bytes[at] = random.next() as u8,
+            2 => bytes[at] = *random.pick(&[0, 1, 0x7f, 0x80, 0xff]),
+            3 => bytes.truncate(at + 1),
+            4 => bytes.insert(at, random.next() as u8),
+            5 => drop(bytes.remove(at)),
+            _ => {
+                let end = (at + 4).min(bytes.len());
+                bytes[at..end].fill(0xff);
+            }
+        }
+        if bytes.is_empty() {
+            bytes.push(131);
+        }
+    }
+    bytes
+}
+
+/// Everything a caller does with a term that it was given.
+fn use_term(term: &[u8]) {
+    assert!(order::compare(term, term).is_eq() && order::equal_exact(term, term));
+    let shown = show::show(term, 80);
+    assert!(shown.chars().count() <= 80);
+    assert_eq!(hash::hash(term), hash::hash(term));
+    assert_eq!(Key::of(term, Flavour::Exact), Key::of(term, Flavour::Exact));
+}
+
+fn read_external(input: &[u8]) {
+    let mut packer = Packer::new();
+    if etf::decode(input, &limits(), &mut packer).is_ok() {
+        use_term(packer.as_bytes());
+        let mut again = Vec::new();
+        etf::encode(packer.as_bytes(), &mut again);
+        let mut twice = Packer::new();
+        assert!(etf::decode(&again, &limits(), &mut twice).is_ok());
+        assert_eq!(packer.as_bytes(), twice.as_bytes());
+    } else {
+        assert!(packer.is_empty());
+    }
+}
+
+/// A dictionary and a term after it.
+fn read_portable(input: &[u8]) {
+    let Ok((names, taken)) = Names::parse(input) else {
+        return;
+    };
+    let mut packer = Packer::new();
+    let Ok(length) = portable::read(&input[taken..], &names, &mut packer) else {
+        return assert!(packer.is_empty());
+    };
+    use_term(packer.as_bytes());
+    let (mut dictionary, mut again) = (Dictionary::new(), Vec::new());
+    portable::write(packer.as_bytes(), &mut dictionary, &mut again);
+    assert_eq!(again.len(), length);
+}
+
+fn external_of(term: &[u8], random: &mut Random) -> Vec<u8> {
+    let mut out = Vec::new();
+    etf::encode(term, &mut out);
+    if !random.once_in(10) {
+        return out;
+    }
+    let mut zlib = flate2::read::ZlibEncoder::new(&out[1..], flate2::Compression::fast());
+    let mut packed = [&[131, 80][..], &((out.len() - 1) as u32).to_be_bytes()].concat();
+    std::io::Read::read_to_end(&mut zlib, &mut packed).expect("memory does not fail");
+    packed
+}
+
+fn portable_of(term: &[u8], _: &mut Random) -> Vec<u8> {
+    let (mut dictionary, mut body, mut out) = (Dictionary::new(), Vec::new(), Vec::new());
+    portable::write(term, &mut dictionary, &mut body);
+    dictionary.encode(&mut out);
+    out.extend_from_slice(&body);
+    out
+}
+
+fn attack(
+    seed: u64,
+    count: usize,
+    encode: fn(&[u8], &mut Random) -> Vec<u8>,
+    read: fn(&[u8]),
+    uses: usize,
+) -> Result<(), String> {
+    let mut generator = Generator::new(seed);
+    let mut random = Random::new(!seed);
+    for _ in 0..count {
+        let bytes = encode(&generator.term(4).packed(), &mut random);
+        let input = mutate(&bytes, &mut random);
+        if let Some(fault) = fault(&input, uses * allowed(&input), &read) {
+            return Err(fault);
+        }
+    }
+    Ok(())
+}
+
+/// Decoding, and then using and encoding what was decoded, each within the bound.
+const USES: usize = 3;
+
+#[test]
+fn damaged_external_terms_do_no_harm() {
+    let _alone = alone();
+    let seed = support::seed();
+    let outcome = attack(
+        seed,
+        support::cases(60_000),
+        external_of,
+        read_external,
+        USES,
+    );
+    assert_eq!(outcome, Ok(()), "\n{}", support::repeat(seed, "hostile"));
+}
+
+#[test]
+fn damaged_portable_terms_do_no_harm() {
+    let _alone = alone();
+    let seed = support::seed();
+    let outcome = attack(
+        seed,
+        support::cases(60_000),
+        portable_of,
+        read_portable,
+        USES,
+    );
+    assert_eq!(outcome, Ok(()), "\n{}", support::repeat(seed, "hostile"));
+}
+
+/// Every tag with every short tail of the same byte: claims of all sizes with nothing behind.
+#[test]
+fn empty_claims_reserve_nothing() {
+    let _alone = alone();
+    for tag in 0..=255_u8 {
+        for fill in [0, 1, 4, 0x7f, 0x80, 0xff_u8] {
+            for length in 0..12 {
+                let tail = vec![fill; length];
+                let external = [&[131, tag][..], &tail].concat();
+                let decode = |input: &[u8]| {
+                    let mut packer = Packer::new();
+                    assert!(
+                        etf::decode(input, &Limits::default(), &mut packer)
+                            .is_ok_and(|taken| taken <= input.len())
+                            || packer.is_empty()
+                    );
+                };
+                assert_eq!(fault(&external, allowed(&external), &decode), None);
+                let portable = [&[0, 0, 0, 0, tag][..], &tail].concat();
+                assert_eq!(fault(&portable, allowed(&portable), &read_portable), None);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_careless_decoder_is_caught() {
+    let _alone = alone();
+    let claims = |input: &[u8]| {
+        if let [131, 108 | 109 | 105, a, b, c, d, ..] = *input {
+            let claimed = u32::from_be_bytes([a, b, c, d]) as usize & 0xff_ffff;
+            drop(Vec::<u8>::with_capacity(claimed));
+        }
+    };
+    assert!(attack(1, 20_000, external_of, claims, USES).is_err());
+    let indexes = |input: &[u8]| {
+        if input.get(1) == Some(&109) {
+            let length = usize::from(input[5]);
+            assert!(input[6..6 + length].len() == length);
+        }
+    };
+    let quiet = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let outcome = attack(1, 20_000, external_of, indexes, USES);
+    std::panic::set_hook(quiet);
+    assert!(outcome.is_err());
+}

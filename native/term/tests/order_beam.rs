@@ -1,0 +1,200 @@
+//! The order of terms, both equalities and key bytes, against a real BEAM.
+
+mod support;
+
+use std::cmp::Ordering;
+
+use magnesia_term::{Flavour, Key, Packer, View, etf, hash, key, order, packed, show};
+use support::beam::{Beam, Verdict};
+use support::model::Generator;
+
+const BATCH: usize = 1_000;
+
+/// What is under test; a planted bug replaces one part.
+#[derive(Clone, Copy)]
+struct Subject {
+    compare: fn(&[u8], &[u8]) -> Ordering,
+    compare_exact: fn(&[u8], &[u8]) -> Ordering,
+    key: fn(&[u8], Flavour) -> Vec<u8>,
+}
+
+const REAL: Subject = Subject {
+    compare: order::compare,
+    compare_exact: order::compare_exact,
+    key: |term, flavour| {
+        let mut bytes = Vec::new();
+        key::encode(term, flavour, &mut bytes);
+        assert_eq!(Key::of(term, flavour).as_bytes(), bytes);
+        bytes
+    },
+};
+
+fn expected(verdict: Verdict) -> Ordering {
+    match (verdict.equal, verdict.less) {
+        (true, _) => Ordering::Equal,
+        (false, true) => Ordering::Less,
+        (false, false) => Ordering::Greater,
+    }
+}
+
+/// What is wrong about one pair, if anything is.
+fn fault(subject: &Subject, a: &[u8], b: &[u8], verdict: Verdict) -> Option<&'static str> {
+    let order = expected(verdict);
+    let key_order = match (verdict.exact, verdict.key_less) {
+        (true, _) => Ordering::Equal,
+        (false, true) => Ordering::Less,
+        (false, false) => Ordering::Greater,
+    };
+    let numeric = (subject.key)(a, Flavour::Numeric).cmp(&(subject.key)(b, Flavour::Numeric));
+    let exact = (subject.key)(a, Flavour::Exact).cmp(&(subject.key)(b, Flavour::Exact));
+    let swapped = (subject.compare)(b, a).reverse();
+    let facts = [
+        ((subject.compare)(a, b) == order, "compare"),
+        (swapped == order, "compare, swapped"),
+        ((subject.compare_exact)(a, b) == key_order, "compare_exact"),
+        (order::equal(a, b) == verdict.equal, "equal"),
+        (order::equal_exact(a, b) == verdict.exact, "equal_exact"),
+        (numeric == order, "numeric key"),
+        (exact.is_eq() == verdict.exact, "exact key, equality"),
+        (order.is_eq() || exact == order, "exact key, order"),
+        (!verdict.exact || hash::hash(a) == hash::hash(b), "hash"),
+        (
+            Key::of(a, Flavour::Exact).cmp(&Key::of(b, Flavour::Exact)) == exact_of(a, b),
+            "Key",
+        ),
+    ];
+    facts
+        .iter()
+        .find(|(holds, _)| !holds)
+        .map(|&(_, name)| name)
+}
+
+fn exact_of(a: &[u8], b: &[u8]) -> Ordering {
+    let key = |term| Key::of(term, Flavour::Exact).as_bytes().to_vec();
+    key(a).cmp(&key(b))
+}
+
+/// Compares pairs in batches; returns the first fault in words.
+fn check(subject: &Subject, beam: &mut Beam, seed: u64, pairs: usize) -> Result<(), String> {
+    let mut generator = Generator::new(seed);
+    let mut left = pairs;
+    while left > 0 {
+        let count = left.min(BATCH);
+        let batch: Vec<_> = (0..count).map(|_| generator.pair()).collect();
+        let batch: Vec<_> = batch
+            .iter()
+            .map(|(a, b)| (a.packed(), b.packed()))
+            .collect();
+        let verdicts = beam.compare(&encoded(&batch));
+        assert_eq!(verdicts.len(), count, "one verdict a pair");
+        for ((a, b), verdict) in batch.iter().zip(verdicts) {
+            if let Some(name) = fault(subject, a, b, verdict) {
+                let (a, b) = (show::show(a, 2_000), show::show(b, 2_000));
+                return Err(format!(
+                    "{name} differs, the BEAM says {verdict:?}:\n{a}\n{b}"
+                ));
+            }
+        }
+        left -= count;
+    }
+    Ok(())
+}
+
+fn encoded(batch: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
+    let mut packer = Packer::new();
+    let list = packer.list_begin(batch.len());
+    for (a, b) in batch {
+        let pair = packer.tuple_begin(2);
+        packer.raw(a);
+        packer.raw(b);
+        packer.tuple_end(pair);
+    }
+    packer.nil();
+    packer.list_end(list);
+    let mut out = Vec::new();
+    etf::encode(packer.as_bytes(), &mut out);
+    out
+}
+
+fn start() -> Beam {
+    let mut beam = Beam::start();
+    order::set_zeros_distinct(beam.release() >= 27);
+    beam
+}
+
+#[test]
+fn order_and_keys_agree_with_a_beam() {
+    let seed = support::seed();
+    let outcome = check(&REAL, &mut start(), seed, support::cases(200_000));
+    assert_eq!(outcome, Ok(()), "\n{}", support::repeat(seed, "order_beam"));
+}
+
+fn rounding(a: &[u8], b: &[u8]) -> Ordering {
+    match (packed::view(a), packed::view(b)) {
+        (View::Int(a), View::Float(b)) => (a as f64).partial_cmp(&b).unwrap_or(Ordering::Equal),
+        (View::Float(a), View::Int(b)) => a.partial_cmp(&(b as f64)).unwrap_or(Ordering::Equal),
+        _ => order::compare(a, b),
+    }
+}
+
+fn unescaped(term: &[u8], flavour: Flavour) -> Vec<u8> {
+    match packed::view(term) {
+        View::Bits(bits) => [&[0x90][..], bits.bytes, &[0, bits.last_bits]].concat(),
+        _ => (REAL.key)(term, flavour),
+    }
+}
+
+#[test]
+fn a_wrong_order_is_caught() {
+    let planted = [
+        (
+            "an integer is rounded",
+            Subject {
+                compare: rounding,
+                ..REAL
+            },
+        ),
+        (
+            "keys of maps by number",
+            Subject {
+                compare_exact: order::compare,
+                ..REAL
+            },
+        ),
+        (
+            "map order for terms",
+            Subject {
+                compare: order::compare_exact,
+                ..REAL
+            },
+        ),
+        (
+            "bytes are not escaped",
+            Subject {
+                key: unescaped,
+                ..REAL
+            },
+        ),
+        (
+            "one flavour",
+            Subject {
+                key: |term, _| (REAL.key)(term, Flavour::Numeric),
+                ..REAL
+            },
+        ),
+        (
+            "the other",
+            Subject {
+                key: |term, _| (REAL.key)(term, Flavour::Exact),
+                ..REAL
+            },
+        ),
+    ];
+    let mut beam = start();
+    for (name, subject) in planted {
+        assert!(
+            check(&subject, &mut beam, 1, 20_000).is_err(),
+            "{name}: not caught"
+        );
+    }
+}
