@@ -1,0 +1,243 @@
+//! Values by order-preserving key bytes: the body of ordered sets and of indexes.
+//!
+//! The keys are split by fences over leaves of bounded size, each a B-tree under its own lock;
+//! a full leaf splits in two and an empty one is merged into its neighbour, both by publishing
+//! new fences, so readers never meet a lock of the whole table. Walks are resumed from a key.
+//!
+//! Never here: what a key means; `magnesia_term::key` makes them.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use crossbeam_utils::CachePadded;
+use magnesia_term::key::Key;
+use parking_lot::{Mutex, RwLock};
+
+use super::hashed::Alter;
+use crate::limits::LEAF_ROWS_MAX;
+
+type Map<V> = BTreeMap<Key, V>;
+type Leaf<V> = CachePadded<RwLock<Option<Map<V>>>>;
+
+/// Leaves in order; `lows[i]` is the least key that leaf `i` may hold, the first one is empty.
+struct Fences<V> {
+    lows: Vec<Key>,
+    leaves: Vec<Arc<Leaf<V>>>,
+}
+
+impl<V> Fences<V> {
+    fn of(map: Map<V>) -> Self {
+        Self { lows: vec![Key::from_bytes(&[])], leaves: vec![leaf_of(map)] }
+    }
+
+    #[inline]
+    fn index(&self, key: &Key) -> usize {
+        self.lows.partition_point(|low| low <= key).saturating_sub(1)
+    }
+
+    /// The leaf where keys just below `key` are.
+    fn index_below(&self, key: &Key) -> usize {
+        self.lows.partition_point(|low| low < key).saturating_sub(1)
+    }
+}
+
+fn leaf_of<V>(map: Map<V>) -> Arc<Leaf<V>> {
+    Arc::new(CachePadded::new(RwLock::new(Some(map))))
+}
+
+/// Where the next part of a walk begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum TreePosition {
+    /// All keys from the end where the walk begins.
+    Start,
+    /// From this key on, itself included.
+    From(Key),
+    /// Beyond this key.
+    Beyond(Key),
+}
+
+/// Values in key order, shared by all threads.
+pub(crate) struct Tree<V> {
+    fences: ArcSwap<Fences<V>>,
+    /// Held by whoever replaces `fences`.
+    growing: Mutex<()>,
+}
+
+impl<V> Tree<V> {
+    pub(crate) fn new() -> Self {
+        Self { fences: ArcSwap::from_pointee(Fences::of(Map::new())), growing: Mutex::new(()) }
+    }
+
+    /// Runs `f` on the value of a key, under the read lock of its leaf.
+    #[inline]
+    pub(crate) fn read<R>(&self, key: &Key, f: impl FnOnce(&V) -> R) -> Option<R> {
+        loop {
+            let fences = self.fences.load();
+            let guard = fences.leaves[fences.index(key)].read();
+            // A leaf that split or merged meanwhile is empty-handed; new fences are published.
+            let Some(map) = guard.as_ref() else { continue };
+            return map.get(key).map(f);
+        }
+    }
+
+    /// Lets `f` look at the value of a key and say what becomes of it, under the write lock.
+    pub(crate) fn alter<R>(
+        &self,
+        key: Key,
+        f: impl FnOnce(Option<&mut V>) -> (Alter<V>, R),
+    ) -> R {
+        loop {
+            let fences = self.fences.load();
+            let mut guard = fences.leaves[fences.index(&key)].write();
+            let Some(map) = guard.as_mut() else { continue };
+            if map.len() >= LEAF_ROWS_MAX {
+                drop(guard);
+                self.split(&key);
+                continue;
+            }
+            let (alter, result) = f(map.get_mut(&key));
+            match alter {
+                Alter::Keep => {}
+                Alter::Insert(value) => drop(map.insert(key, value)),
+                Alter::Remove => {
+                    map.remove(&key);
+                    if map.is_empty() && fences.leaves.len() > 1 {
+                        drop(guard);
+                        self.merge(&key);
+                    }
+                }
+            }
+            return result;
+        }
+    }
+
+    fn split(&self, key: &Key) {
+        let growing = self.growing.lock();
+        let fences = self.fences.load_full();
+        let at = fences.index(key);
+        let mut guard = fences.leaves[at].write();
+        if let Some(mut low) = guard.take_if(|map| map.len() >= LEAF_ROWS_MAX) {
+            // Keys that come in ascending order leave full leaves behind them.
+            let is_append = low.last_key_value().is_some_and(|(last, _)| last < key);
+            let part = if is_append { low.len() - 1 } else { low.len() / 2 };
+            let middle = low.keys().nth(part).cloned();
+            if let Some(middle) = middle {
+                let high = low.split_off(&middle);
+                let mut next = Fences { lows: fences.lows.clone(), leaves: fences.leaves.clone() };
+                next.leaves[at] = leaf_of(low);
+                next.lows.insert(at + 1, middle);
+                next.leaves.insert(at + 1, leaf_of(high));
+                self.fences.store(Arc::new(next));
+            }
+        }
+        drop(guard);
+        drop(growing);
+    }
+
+    fn merge(&self, key: &Key) {
+        let growing = self.growing.lock();
+        let fences = self.fences.load_full();
+        let at = fences.index(key);
+        let mut guard = fences.leaves[at].write();
+        if fences.leaves.len() > 1 && guard.take_if(|map| map.is_empty()).is_some() {
+            let mut next = Fences { lows: fences.lows.clone(), leaves: fences.leaves.clone() };
+            next.leaves.remove(at);
+            // The range goes to the neighbour below; the first leaf's goes to the one above.
+            next.lows.remove(if at == 0 { 1 } else { at });
+            self.fences.store(Arc::new(next));
+        }
+        drop(guard);
+        drop(growing);
+    }
+
+    /// Runs `f` on the entries of one leaf from `position` upwards, until it says stop.
+    ///
+    /// Returns the position of the next leaf, or `None` after the last.
+    pub(crate) fn scan_up(
+        &self,
+        position: &TreePosition,
+        mut f: impl FnMut(&Key, &V) -> bool,
+    ) -> Option<TreePosition> {
+        loop {
+            let fences = self.fences.load();
+            let (at, lower) = match position {
+                TreePosition::Start => (0, Bound::Unbounded),
+                TreePosition::From(key) => (fences.index(key), Bound::Included(key)),
+                TreePosition::Beyond(key) => (fences.index(key), Bound::Excluded(key)),
+            };
+            let guard = fences.leaves[at].read();
+            let Some(map) = guard.as_ref() else { continue };
+            let fence = fences.lows.get(at + 1);
+            // A neighbour's range that this leaf took over meanwhile is left to the next part.
+            let upper = fence.map_or(Bound::Unbounded, Bound::Excluded);
+            if is_range(&lower, &upper) {
+                for (key, value) in map.range::<Key, _>((lower, upper)) {
+                    if !f(key, value) {
+                        break;
+                    }
+                }
+            }
+            return fence.cloned().map(TreePosition::From);
+        }
+    }
+
+    /// The same downwards; `Beyond` means below, and `From` is not used.
+    pub(crate) fn scan_down(
+        &self,
+        position: &TreePosition,
+        mut f: impl FnMut(&Key, &V) -> bool,
+    ) -> Option<TreePosition> {
+        loop {
+            let fences = self.fences.load();
+            let (at, upper) = match position {
+                TreePosition::Start => (fences.leaves.len() - 1, Bound::Unbounded),
+                TreePosition::From(key) => (fences.index(key), Bound::Included(key)),
+                TreePosition::Beyond(key) => (fences.index_below(key), Bound::Excluded(key)),
+            };
+            let guard = fences.leaves[at].read();
+            let Some(map) = guard.as_ref() else { continue };
+            let lower = Bound::Included(&fences.lows[at]);
+            if is_range(&lower, &upper) {
+                for (key, value) in map.range::<Key, _>((lower, upper)).rev() {
+                    if !f(key, value) {
+                        break;
+                    }
+                }
+            }
+            let low = fences.lows[at].clone();
+            return (at > 0).then_some(TreePosition::Beyond(low));
+        }
+    }
+
+    /// Removes everything; what was there is returned, to be counted and dropped at leisure.
+    pub(crate) fn detach(&self) -> Vec<BTreeMap<Key, V>> {
+        let growing = self.growing.lock();
+        let fences = self.fences.swap(Arc::new(Fences::of(Map::new())));
+        let old = fences.leaves.iter().filter_map(|leaf| leaf.write().take()).collect();
+        drop(growing);
+        old
+    }
+
+    /// Bytes of nodes and fences for `entries` entries, without what values point to.
+    pub(crate) fn heap_bytes(&self, entries: usize) -> usize {
+        // A B-tree's nodes are about three quarters full.
+        let entry = size_of::<Key>() + size_of::<V>();
+        let fences = self.fences.load();
+        entries * entry * 4 / 3
+            + fences.lows.capacity() * (size_of::<Key>() + size_of::<usize>())
+            + fences.leaves.len() * size_of::<Leaf<V>>()
+    }
+}
+
+/// Whether the bounds enclose anything; `BTreeMap::range` panics on those that cross.
+fn is_range(lower: &Bound<&Key>, upper: &Bound<&Key>) -> bool {
+    match (lower, upper) {
+        (Bound::Unbounded, _) | (_, Bound::Unbounded) => true,
+        (Bound::Included(low), Bound::Included(high)) => low <= high,
+        (Bound::Included(low) | Bound::Excluded(low), Bound::Excluded(high) | Bound::Included(high)) => {
+            low < high
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Transactions: own writes, nesting, and what a read inside one shows.
+//!
+//! A [`Transaction`] belongs to one process at a time. It takes locks through the engine's lock
+//! table and gathers writes in an [`Overlay`]; nothing reaches a table before the commit, which
+//! the host drives: encode, append, [`apply`](crate::apply), release.
+//!
+//! Never here: waiting (the host waits), the log, terms of a host.
+
+pub mod overlay;
+
+pub use overlay::{OwnKey, OwnOp, OwnTable, Overlay, merge};
+
+use std::sync::Arc;
+
+use magnesia_term::{Row, hash};
+
+use crate::error::TableError;
+use crate::locks::{Await, Holder, Item, Kind, LockTable, Outcome, OwnerId, Tid, Until};
+use crate::table::Table;
+
+/// A process's transaction, outermost and nested levels together.
+pub struct Transaction {
+    holder: Holder,
+    own: Overlay,
+    /// The own writes of the enclosing levels, as they were when the next level began.
+    outer: Vec<Overlay>,
+}
+
+impl Transaction {
+    /// Begins a transaction.
+    #[must_use]
+    pub fn begin(locks: &LockTable, tid: Tid, owner: OwnerId) -> Self {
+        Self { holder: locks.begin(tid, owner), own: Overlay::default(), outer: Vec::new() }
+    }
+
+    /// The transaction's identity.
+    #[must_use]
+    pub fn tid(&self) -> Tid {
+        self.holder.tid()
+    }
+
+    /// The own writes.
+    #[must_use]
+    pub fn own(&self) -> &Overlay {
+        &self.own
+    }
+
+    /// The own writes, to be added to.
+    pub fn own_mut(&mut self) -> &mut Overlay {
+        &mut self.own
+    }
+
+    /// Whether a nested level is open.
+    #[must_use]
+    pub fn is_nested(&self) -> bool {
+        !self.outer.is_empty()
+    }
+
+    /// Opens a nested level.
+    pub fn nest(&mut self) {
+        self.outer.push(self.own.clone());
+    }
+
+    /// Closes a nested level and keeps its writes.
+    pub fn merge(&mut self) {
+        self.outer.pop();
+    }
+
+    /// Closes a nested level and drops its writes.
+    pub fn undo(&mut self) {
+        if let Some(own) = self.outer.pop() {
+            self.own = own;
+        }
+    }
+
+    /// Locks a record by packed key.
+    pub fn lock_record(
+        &mut self,
+        locks: &LockTable,
+        table: u32,
+        key: &[u8],
+        kind: Kind,
+    ) -> Outcome {
+        let item = Item::Record { table, key, hash: hash::hash(key) };
+        locks.acquire(&mut self.holder, item, kind)
+    }
+
+    /// Locks a record for writing and makes the table stick to this node.
+    pub fn lock_sticky(&mut self, locks: &LockTable, table: u32, key: &[u8]) -> Outcome {
+        if locks.sticky().is_stuck(table) {
+            return self.lock_record(locks, table, key, Kind::Write);
+        }
+        let outcome = locks.acquire(&mut self.holder, Item::Table(table), Kind::Read);
+        if !matches!(outcome, Outcome::Granted) {
+            return outcome;
+        }
+        let outcome = self.lock_record(locks, table, key, Kind::Write);
+        if !matches!(outcome, Outcome::Granted) {
+            return outcome;
+        }
+        let outcome = locks.acquire(&mut self.holder, Item::Stick(table), Kind::Write);
+        if matches!(outcome, Outcome::Granted) {
+            locks.sticky().stick(table);
+        }
+        outcome
+    }
+
+    /// Locks a whole table.
+    pub fn lock_table(&mut self, locks: &LockTable, table: u32, kind: Kind) -> Outcome {
+        locks.acquire(&mut self.holder, Item::Table(table), kind)
+    }
+
+    /// Locks a global item, any packed term.
+    pub fn lock_global(&mut self, locks: &LockTable, key: &[u8], kind: Kind) -> Outcome {
+        locks.acquire(&mut self.holder, Item::Global { key, hash: hash::hash(key) }, kind)
+    }
+
+    /// The rows of a packed key as this transaction sees them.
+    ///
+    /// # Errors
+    /// When the rows are on disk and the disk fails.
+    pub fn read(&self, table: &Table, key: &[u8]) -> Result<Vec<Row>, TableError> {
+        let ops = self.own.ops(table.id(), key);
+        let mut stored = Vec::new();
+        if !matches!(ops.last(), Some(OwnOp::Delete)) {
+            table.body().read(key, |row| stored.push(row.clone()))?;
+        }
+        Ok(merge(table.definition().kind, ops, stored))
+    }
+
+    /// Drops all own writes and locks; says whether to wait for the lock's holder to end.
+    pub fn restart(&mut self, locks: &LockTable) -> Await {
+        self.own.clear();
+        self.outer.clear();
+        locks.await_end(&mut self.holder)
+    }
+
+    /// Ends the transaction: every lock goes.
+    pub fn end(&mut self, locks: &LockTable) {
+        self.own.clear();
+        self.outer.clear();
+        locks.release_all(&mut self.holder, Until::End);
+    }
+
+    /// Notes a write of a row.
+    pub fn write(&mut self, table: &Arc<Table>, row: Row) {
+        self.own.write(table, row);
+    }
+}
