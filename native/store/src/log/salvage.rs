@@ -1,0 +1,94 @@
+//! Reading past damage, for an export: every intact record, and a list of what is not.
+//!
+//! Changes nothing on disk, not even a torn end.
+
+use super::reader::{Segment, list_segments, read_segment};
+use super::record::{SEGMENT_HEADER_BYTES, check_segment_header, segment_name};
+use super::{Log, Lsn};
+use crate::disk::Disk;
+use crate::error::{DamageKind, StoreError};
+use crate::salvage::Salvage;
+use crate::size::{narrow, wide};
+
+impl Log {
+    /// Hands out every intact record from `start` on, in order, with the position after it,
+    /// and lists the damage: bad frames, bad segment headers, missing segments, a torn end.
+    ///
+    /// - Never hands out a record whose checksum does not match.
+    /// - Writes nothing.
+    ///
+    /// # Errors
+    /// `TooNew`, `Io`, or what `on_record` returns.
+    pub fn salvage<E: From<StoreError>>(
+        disk: &dyn Disk,
+        id: u64,
+        start: Lsn,
+        mut on_record: impl FnMut(Lsn, &[u8]) -> Result<(), E>,
+    ) -> Result<Salvage, E> {
+        let segments = list_segments(disk)?;
+        let begin = segments
+            .iter()
+            .rposition(|first| *first <= start.get())
+            .unwrap_or(0);
+        let mut found = Salvage::default();
+        let mut expected = start.get();
+        for first in segments.into_iter().skip(begin) {
+            if first > expected {
+                let kind = DamageKind::MissingSegment(expected);
+                found
+                    .damaged
+                    .push(StoreError::damaged(&segment_name(expected), 0, kind));
+            }
+            let name = segment_name(first);
+            let file = disk
+                .open(&name)
+                .map_err(|e| StoreError::io(&name, "open", 0, e))?;
+            let bytes = read_segment(file.as_ref(), &name)?;
+            match check_segment_header(&name, &bytes, id, first) {
+                Err(error @ StoreError::Damaged { .. }) => found.damaged.push(error),
+                other => other?,
+            }
+            let segment = Segment {
+                id,
+                first,
+                bytes: &bytes,
+            };
+            expected = one(&segment, &name, start.get(), &mut found, &mut on_record)?;
+        }
+        Ok(found)
+    }
+}
+
+/// Salvages one segment; returns the position after its last intact frame.
+fn one<E>(
+    segment: &Segment<'_>,
+    name: &str,
+    start: u64,
+    found: &mut Salvage,
+    on_record: &mut impl FnMut(Lsn, &[u8]) -> Result<(), E>,
+) -> Result<u64, E> {
+    let mut offset = SEGMENT_HEADER_BYTES;
+    let mut end = segment.first;
+    loop {
+        match segment.frame(offset) {
+            Ok(None) => return Ok(end),
+            Ok(Some(frame)) => {
+                end = frame.end;
+                offset = offset.saturating_add(narrow(frame.end.saturating_sub(frame.start)));
+                if frame.start >= start && !frame.payload.is_empty() {
+                    found.intact = found.intact.saturating_add(1);
+                    on_record(Lsn::new(frame.end), frame.payload)?;
+                }
+            }
+            Err(kind) => {
+                found
+                    .damaged
+                    .push(StoreError::damaged(name, wide(offset), kind));
+                let Some(next) = segment.beyond(offset).intact else {
+                    return Ok(end);
+                };
+                offset = next;
+            }
+        }
+    }
+}
