@@ -1,0 +1,329 @@
+//! Changes of the schema: tables made and deleted, definitions, indexes, storage.
+//!
+//! Each change is durable before it is seen: the manifest is stored first, then the engine
+//! publishes the table. Where rows must follow, they are written before the manifest names
+//! them, so a crash at any point leaves the old schema or the new one, each with its rows. The
+//! caller keeps transactions away from a table that changes, by its lock.
+//!
+//! Never here: which options are legal; hosts check.
+
+use std::sync::Arc;
+
+use magnesia_engine::Table;
+use magnesia_engine::apply::Op;
+use magnesia_engine::schema::{AccessMode, Definition, Storage};
+use magnesia_engine::table::{Body, Direction, Position};
+use magnesia_term::Atom;
+
+use crate::catalog::Entry;
+use crate::database::{Database, Durable, Schema};
+use crate::dump::write_snapshots;
+use crate::error::DatabaseError;
+use crate::open::{body_of, entry_of};
+
+impl Database {
+    /// The host's own term about the schema, packed.
+    #[must_use]
+    pub fn schema_properties(&self) -> Vec<u8> {
+        self.schema.lock().catalog.properties.clone()
+    }
+
+    /// Replaces the host's own term about the schema.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn set_schema_properties(&self, properties: Vec<u8>) -> Result<(), DatabaseError> {
+        self.change(|schema| {
+            schema.catalog.properties = properties;
+            Ok(())
+        })
+    }
+
+    /// Makes an empty table.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Exists`]; [`DatabaseError::NoDirectory`] for a durable table of a
+    /// database in memory; when the disk fails.
+    pub fn create_table(&self, definition: Definition) -> Result<(), DatabaseError> {
+        if self.engine().table(definition.name).is_some() {
+            return Err(DatabaseError::Exists);
+        }
+        let durable = self.durable.load_full();
+        if definition.storage.is_durable() && durable.is_none() {
+            return Err(DatabaseError::NoDirectory);
+        }
+        let id = self.reserve_id();
+        let body = Arc::new(new_body(&definition, id, durable.as_deref())?);
+        for &position in &definition.indexes {
+            body.add_index(position)?;
+        }
+        self.change(|schema| {
+            let definition = definition.clone();
+            schema.catalog.tables.push(Entry { id, definition, snapshot: None });
+            Ok(())
+        })?;
+        self.engine().put_table(Arc::new(Table::new(id, definition, body)));
+        Ok(())
+    }
+
+    /// A number that no table has had.
+    pub(crate) fn reserve_id(&self) -> u32 {
+        let mut schema = self.schema.lock();
+        let id = schema.catalog.next_table;
+        schema.catalog.next_table += 1;
+        id
+    }
+
+    /// Deletes a table and its rows.
+    ///
+    /// # Errors
+    /// [`DatabaseError::NoTable`]; when the disk fails.
+    pub fn delete_table(&self, name: Atom) -> Result<(), DatabaseError> {
+        let table = self.engine().table(name).ok_or(DatabaseError::NoTable)?;
+        self.change(|schema| {
+            schema.catalog.tables.retain(|entry| entry.id != table.id());
+            Ok(())
+        })?;
+        self.engine().remove_table(name);
+        if table.definition().storage == Storage::DiscOnly
+            && let Some(durable) = self.durable.load().as_ref()
+        {
+            durable.sled.remove(table.id())?;
+        }
+        Ok(())
+    }
+
+    /// Deletes all rows of a table.
+    ///
+    /// # Errors
+    /// [`DatabaseError::NoTable`]; as [`Database::commit`].
+    pub fn clear_table(&self, name: Atom) -> Result<(), DatabaseError> {
+        let table = self.engine().table(name).ok_or(DatabaseError::NoTable)?;
+        self.write(&table, Op::Clear)?;
+        Ok(())
+    }
+
+    /// Replaces the part of a definition that doesn't touch rows.
+    ///
+    /// # Errors
+    /// [`DatabaseError::NoTable`]; when the disk fails.
+    pub fn define(
+        &self,
+        name: Atom,
+        access_mode: AccessMode,
+        properties: Vec<u8>,
+    ) -> Result<(), DatabaseError> {
+        self.redefine(name, |definition| {
+            definition.access_mode = access_mode;
+            definition.properties = properties;
+        })
+    }
+
+    /// Adds an index and fills it.
+    ///
+    /// # Errors
+    /// [`DatabaseError::NoTable`], [`DatabaseError::Exists`]; when the disk fails.
+    pub fn add_index(
+        &self,
+        name: Atom,
+        position: usize,
+        properties: Vec<u8>,
+    ) -> Result<(), DatabaseError> {
+        let table = self.engine().table(name).ok_or(DatabaseError::NoTable)?;
+        if table.index(position).is_some() {
+            return Err(DatabaseError::Exists);
+        }
+        table.body().add_index(position)?;
+        let defined = self.redefine(name, |definition| {
+            definition.indexes.push(position);
+            definition.indexes.sort_unstable();
+            definition.properties = properties;
+        });
+        defined.inspect_err(|_| table.body().drop_index(position))
+    }
+
+    /// Drops an index.
+    ///
+    /// # Errors
+    /// [`DatabaseError::NoTable`], [`DatabaseError::NoIndex`]; when the disk fails.
+    pub fn drop_index(
+        &self,
+        name: Atom,
+        position: usize,
+        properties: Vec<u8>,
+    ) -> Result<(), DatabaseError> {
+        let table = self.engine().table(name).ok_or(DatabaseError::NoTable)?;
+        if table.index(position).is_none() {
+            return Err(DatabaseError::NoIndex);
+        }
+        self.redefine(name, |definition| {
+            definition.indexes.retain(|&there| there != position);
+            definition.properties = properties;
+        })?;
+        table.body().drop_index(position);
+        Ok(())
+    }
+
+    /// Moves a table to another storage, with its rows.
+    ///
+    /// # Errors
+    /// [`DatabaseError::NoTable`], [`DatabaseError::NoDirectory`]; when the disk fails.
+    pub fn set_storage(
+        &self,
+        name: Atom,
+        storage: Storage,
+        properties: Vec<u8>,
+    ) -> Result<(), DatabaseError> {
+        let table = self.engine().table(name).ok_or(DatabaseError::NoTable)?;
+        let durable = self.durable.load_full();
+        if storage.is_durable() && durable.is_none() {
+            return Err(DatabaseError::NoDirectory);
+        }
+        let old = table.definition();
+        let definition = Definition { storage, properties, ..old.clone() };
+        match durable.as_deref() {
+            Some(durable) if old.storage == Storage::DiscOnly || storage == Storage::DiscOnly => {
+                self.replace_rows(durable, &table, definition, |_, row| Ok(row.to_vec()))
+            }
+            Some(durable) if storage == Storage::Disc => {
+                self.make_durable(durable, &table, definition)
+            }
+            _ => self.redefine(name, |there| *there = definition),
+        }
+    }
+
+    /// Writes are logged from here on; then the rows there are go to a snapshot that begins
+    /// here, and only the manifest makes the table one of the log's.
+    fn make_durable(
+        &self,
+        durable: &Durable,
+        table: &Arc<Table>,
+        definition: Definition,
+    ) -> Result<(), DatabaseError> {
+        let line = durable.log.end();
+        let next = Arc::new(table.with_definition(definition.clone()));
+        self.engine().put_table(Arc::clone(&next));
+        let written = write_snapshots(durable, line, std::slice::from_ref(&next)).and_then(|new| {
+            let mut schema = self.schema.lock();
+            if let Some(entry) = entry_of(&mut schema.catalog, table.id()) {
+                entry.definition = definition;
+            }
+            let start = schema.log_start;
+            schema.publish(durable, start, new)
+        });
+        written.inspect_err(|_| self.engine().put_table(Arc::clone(table)))
+    }
+
+    /// Puts the rows of a table, each through `change`, under a new definition and a new
+    /// number: a crash leaves the old table or the new one, whole.
+    pub(crate) fn replace_rows(
+        &self,
+        durable: &Durable,
+        table: &Arc<Table>,
+        definition: Definition,
+        change: impl Fn(usize, &[u8]) -> Result<Vec<u8>, DatabaseError>,
+    ) -> Result<(), DatabaseError> {
+        let id = self.reserve_id();
+        let body = Arc::new(body_of(&definition, id, &durable.sled)?);
+        for &position in &definition.indexes {
+            body.add_index(position)?;
+        }
+        let elements = definition.arity - 1;
+        let mut position = Some(Position::START);
+        while let Some(from) = position {
+            let mut rows = Vec::new();
+            position = table.body().walk(&from, Direction::Up, &mut |row| {
+                rows.push(row.clone());
+                true
+            })?;
+            for row in rows {
+                let changed = change(row.elements(), row.body())?;
+                body.write(body.row(elements, &changed))?;
+            }
+        }
+        self.install(table, Arc::new(Table::new(id, definition, body)))
+    }
+
+    /// Puts a table that is complete in the place of another, durably.
+    pub(crate) fn install(
+        &self,
+        old: &Arc<Table>,
+        new: Arc<Table>,
+    ) -> Result<(), DatabaseError> {
+        let entry =
+            Entry { id: new.id(), definition: new.definition().clone(), snapshot: None };
+        let storage = new.definition().storage;
+        let Some(durable) = self.durable.load_full() else {
+            self.change(|schema| replace_entry(schema, old.id(), entry))?;
+            self.engine().put_table(new);
+            return Ok(());
+        };
+        let line = durable.log.end();
+        let snapshots = match storage {
+            Storage::Disc => write_snapshots(&durable, line, std::slice::from_ref(&new))?,
+            Storage::DiscOnly => {
+                durable.sled.sync()?;
+                Vec::new()
+            }
+            Storage::Ram => Vec::new(),
+        };
+        let mut schema = self.schema.lock();
+        replace_entry(&mut schema, old.id(), entry)?;
+        let start = schema.log_start;
+        schema.publish(&durable, start, snapshots)?;
+        drop(schema);
+        self.engine().put_table(new);
+        if old.definition().storage == Storage::DiscOnly {
+            durable.sled.remove(old.id())?;
+        }
+        Ok(())
+    }
+
+    fn redefine(
+        &self,
+        name: Atom,
+        change: impl FnOnce(&mut Definition),
+    ) -> Result<(), DatabaseError> {
+        let table = self.engine().table(name).ok_or(DatabaseError::NoTable)?;
+        let mut definition = table.definition().clone();
+        change(&mut definition);
+        self.change(|schema| {
+            let entry = entry_of(&mut schema.catalog, table.id()).ok_or(DatabaseError::NoTable)?;
+            entry.definition = definition.clone();
+            Ok(())
+        })?;
+        self.engine().put_table(Arc::new(table.with_definition(definition)));
+        Ok(())
+    }
+
+    /// Changes the catalog, durably where there is a directory; all or nothing.
+    fn change(
+        &self,
+        f: impl FnOnce(&mut Schema) -> Result<(), DatabaseError>,
+    ) -> Result<(), DatabaseError> {
+        let mut schema = self.schema.lock();
+        let before = schema.catalog.clone();
+        f(&mut schema)?;
+        if let Some(durable) = self.durable.load().as_ref() {
+            let start = schema.log_start;
+            schema.publish(durable, start, Vec::new()).inspect_err(|_| schema.catalog = before)?;
+        }
+        Ok(())
+    }
+}
+
+fn replace_entry(schema: &mut Schema, old: u32, entry: Entry) -> Result<(), DatabaseError> {
+    *entry_of(&mut schema.catalog, old).ok_or(DatabaseError::NoTable)? = entry;
+    Ok(())
+}
+
+fn new_body(
+    definition: &Definition,
+    id: u32,
+    durable: Option<&Durable>,
+) -> Result<Body, DatabaseError> {
+    match durable {
+        Some(durable) => Ok(body_of(definition, id, &durable.sled)?),
+        None => Ok(Body::in_memory(definition.kind)),
+    }
+}

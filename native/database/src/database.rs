@@ -1,0 +1,282 @@
+//! An open database: tables, and the way of each write through the log into them.
+//!
+//! A write on a durable table is one record: appended to the log (one write into the page
+//! cache, which survives the death of the process), applied to the tables under the log's lock
+//! so that memory and log have one order, and, where asked, synced in a group with others. A
+//! database without a directory has the same operations and no log.
+//!
+//! Never here: locks on records (the caller holds them), terms of a host.
+
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+
+use arc_swap::ArcSwapOption;
+use magnesia_engine::apply::{Op, apply, apply_op};
+use magnesia_engine::commit::Recorder;
+use magnesia_engine::locks::Wake;
+use magnesia_engine::txn::{Overlay, OwnTable};
+use magnesia_engine::{Engine, Table, TableError, counter};
+use magnesia_store::{Disk, Keeper, Limits, LockFile, Log, Lsn, SnapshotEntry, StoreError};
+use magnesia_term::Row;
+use parking_lot::Mutex;
+
+use crate::catalog::Catalog;
+use crate::error::DatabaseError;
+use crate::rows_sled::SledRows;
+
+/// Log that accumulates, in bytes, before a dump is begun in the background.
+pub const DUMP_LOG_BYTES: u64 = 64 << 20;
+
+/// Called once with the outcome of a sync, from the store's thread.
+pub type Completion = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+
+/// What a commit that was acknowledged survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// The death of the process.
+    Process,
+    /// A power cut.
+    Power,
+}
+
+/// The schema as memory has it, and the snapshots that the manifest names.
+#[derive(Default)]
+pub(crate) struct Schema {
+    pub(crate) catalog: Catalog,
+    pub(crate) snapshots: Vec<SnapshotEntry>,
+    pub(crate) log_start: Lsn,
+}
+
+/// What a database with a directory has besides.
+pub(crate) struct Durable {
+    pub(crate) dir: PathBuf,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) limits: Limits,
+    pub(crate) log: Arc<Log>,
+    pub(crate) keeper: Keeper,
+    pub(crate) sled: SledRows,
+    pub(crate) log_id: u64,
+    /// Bytes appended since the last dump began.
+    pub(crate) undumped: AtomicU64,
+    pub(crate) is_dumping: AtomicBool,
+    /// Held for as long as the directory is ours; dropped last.
+    pub(crate) _lock: Option<LockFile>,
+}
+
+/// Tables, in memory or in a directory.
+pub struct Database {
+    engine: Engine,
+    pub(crate) durable: ArcSwapOption<Durable>,
+    pub(crate) schema: Mutex<Schema>,
+    /// Held by a dump from its first step to its last.
+    pub(crate) dumping: Mutex<()>,
+    pub(crate) this: Weak<Self>,
+}
+
+thread_local! {
+    /// Records are made in memory that is kept, one per thread.
+    static RECORDER: RefCell<Recorder> = RefCell::default();
+}
+
+impl Database {
+    /// An empty database in memory; `wake` tells the processes that wait for locks.
+    #[must_use]
+    pub fn in_memory(wake: Arc<dyn Wake>) -> Arc<Self> {
+        Arc::new_cyclic(|this| Self {
+            engine: Engine::new(wake),
+            durable: ArcSwapOption::empty(),
+            schema: Mutex::default(),
+            dumping: Mutex::new(()),
+            this: Weak::clone(this),
+        })
+    }
+
+    /// The engine.
+    #[must_use]
+    #[inline]
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The directory, if there is one.
+    #[must_use]
+    pub fn dir(&self) -> Option<PathBuf> {
+        self.durable.load().as_ref().map(|durable| durable.dir.clone())
+    }
+
+    /// Whether the database is kept in `dir`.
+    #[must_use]
+    pub fn is_in(&self, dir: &Path) -> bool {
+        self.durable.load().as_ref().is_some_and(|durable| durable.dir == dir)
+    }
+
+    /// Logs and applies a transaction's writes, whole or not at all.
+    ///
+    /// Returns the position of its record in the log, or `None` when nothing needed one.
+    ///
+    /// # Errors
+    /// When the log refuses, nothing was applied. When a table on disk fails after the record
+    /// was written, the log refuses everything from then on, and the next opening applies it.
+    pub fn commit(&self, own: &Overlay) -> Result<Option<Lsn>, DatabaseError> {
+        let is_logged = |own: &OwnTable| own.table().definition().storage.is_durable();
+        if !own.tables().iter().any(is_logged) {
+            apply(own)?;
+            return Ok(None);
+        }
+        let durable = self.durable.load();
+        // A database that was closed meanwhile has no log, and takes no durable write either.
+        let durable = durable.as_ref().ok_or(DatabaseError::NoDirectory)?;
+        RECORDER.with_borrow_mut(|recorder| {
+            recorder.clear();
+            recorder.add_overlay(own);
+            own.tables().iter().for_each(|own| own.table().body().note_change());
+            self.append(durable, recorder, || apply(own)).map(Some)
+        })
+    }
+
+    /// Logs and applies one operation on a table.
+    ///
+    /// # Errors
+    /// As [`Database::commit`].
+    #[inline]
+    pub fn write(&self, table: &Table, op: Op<'_>) -> Result<Option<Lsn>, DatabaseError> {
+        if !table.definition().storage.is_durable() {
+            apply_op(table, op)?;
+            return Ok(None);
+        }
+        self.write_durable(table, op)
+    }
+
+    fn write_durable(&self, table: &Table, op: Op<'_>) -> Result<Option<Lsn>, DatabaseError> {
+        let durable = self.durable.load();
+        let durable = durable.as_ref().ok_or(DatabaseError::NoDirectory)?;
+        RECORDER.with_borrow_mut(|recorder| {
+            recorder.clear();
+            recorder.add(table.id(), &op);
+            table.body().note_change();
+            self.append(durable, recorder, || apply_op(table, op)).map(Some)
+        })
+    }
+
+    /// Adds to a counter, as one logged write; returns the row that is there now.
+    ///
+    /// # Errors
+    /// As [`Database::commit`].
+    pub fn update_counter(
+        &self,
+        table: &Table,
+        key: &[u8],
+        increment: &[u8],
+    ) -> Result<Row, DatabaseError> {
+        if !table.definition().storage.is_durable() {
+            return Ok(counter::update(table, key, increment)?);
+        }
+        let durable = self.durable.load();
+        let durable = durable.as_ref().ok_or(DatabaseError::NoDirectory)?;
+        table.body().note_change();
+        let made = RefCell::new(None);
+        let mut recorder = Recorder::default();
+        let make = || {
+            let next = counter::next(table, key, increment)?;
+            recorder.add(table.id(), &Op::Write(next.clone()));
+            made.replace(Some(next));
+            Ok::<_, DatabaseError>(recorder.finish())
+        };
+        let applied = durable.log.append_made(make, |record, _| {
+            let row: Row = made.take().ok_or(TableError::NoSuchKey)?;
+            table.body().write(row.clone())?;
+            Ok((row, record.len()))
+        });
+        match applied? {
+            Ok((row, length)) => {
+                self.note_append(durable, length);
+                Ok(row)
+            }
+            Err(error) => Err(broken(durable, error)),
+        }
+    }
+
+    fn append(
+        &self,
+        durable: &Durable,
+        recorder: &Recorder,
+        apply: impl FnOnce() -> Result<(), TableError>,
+    ) -> Result<Lsn, DatabaseError> {
+        let record = recorder.finish();
+        let (lsn, applied) = durable.log.append_with(&record, |lsn| (lsn, apply()))?;
+        applied.map_err(|error| broken(durable, error))?;
+        self.note_append(durable, record.len());
+        Ok(lsn)
+    }
+
+    fn note_append(&self, durable: &Durable, length: usize) {
+        self.engine.counters().log_writes.fetch_add(1, Ordering::Relaxed);
+        let length = length as u64;
+        if durable.undumped.fetch_add(length, Ordering::Relaxed) + length > DUMP_LOG_BYTES {
+            self.dump_soon(durable);
+        }
+    }
+
+    fn dump_soon(&self, durable: &Durable) {
+        if durable.is_dumping.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        durable.undumped.store(0, Ordering::Relaxed);
+        let this = Weak::clone(&self.this);
+        let job = move || {
+            let Some(database) = this.upgrade() else { return };
+            // What fails here is found again, and said, by the next dump that is asked for.
+            let dumped = database.dump();
+            if let Some(durable) = database.durable.load().as_ref() {
+                durable.is_dumping.store(false, Ordering::Release);
+            }
+            drop(dumped);
+        };
+        if durable.keeper.submit(Box::new(job)).is_err() {
+            durable.is_dumping.store(false, Ordering::Release);
+        }
+    }
+
+    /// Calls `done` when everything up to `lsn` survives a power cut.
+    pub fn sync(&self, lsn: Lsn, done: Completion) {
+        match self.durable.load().as_ref() {
+            Some(durable) => durable.keeper.request_sync(lsn, done),
+            None => done(Ok(())),
+        }
+    }
+
+    /// Waits until everything logged so far survives a power cut.
+    ///
+    /// # Errors
+    /// [`DatabaseError::NoDirectory`]; when the sync fails.
+    pub fn sync_log(&self) -> Result<(), DatabaseError> {
+        let durable = self.durable.load();
+        let durable = durable.as_ref().ok_or(DatabaseError::NoDirectory)?;
+        Ok(durable.log.sync(durable.log.end())?)
+    }
+
+    /// Bytes of log that are kept.
+    #[must_use]
+    pub fn log_bytes(&self) -> u64 {
+        self.durable.load().as_ref().map_or(0, |durable| durable.log.bytes())
+    }
+
+    /// Ends the database in good order: what was logged is on disk, the directory is free.
+    ///
+    /// # Errors
+    /// When the last dump or sync fails; the directory is free all the same.
+    pub fn close(&self) -> Result<(), DatabaseError> {
+        let Some(durable) = self.durable.swap(None) else { return Ok(()) };
+        durable.keeper.stop();
+        Ok(durable.log.close()?)
+    }
+}
+
+/// A logged write that a table on disk could not take: memory and log agree no more, so the log
+/// refuses everything until it is opened anew and the write is applied again.
+fn broken(durable: &Durable, error: TableError) -> DatabaseError {
+    durable.log.poison(&error.to_string());
+    error.into()
+}
