@@ -1,0 +1,210 @@
+//! Changes of the schema, all on dirty schedulers.
+
+use magnesia_database::DatabaseError;
+use magnesia_engine::schema::{AccessMode, Definition, Kind, Storage};
+use magnesia_term::Atom;
+use rustler::{Encoder, Env, Term};
+
+use crate::raw::{self, nif};
+use crate::{atoms, record, reply, sink, state};
+
+nif!("schema_properties", 0, DirtyIo, schema_properties);
+nif!("set_schema_properties", 1, DirtyIo, set_schema_properties);
+nif!("tables", 0, Normal, tables);
+nif!("table_create", 8, DirtyIo, table_create);
+nif!("table_delete", 1, DirtyIo, table_delete);
+nif!("table_clear", 1, DirtyIo, table_clear);
+nif!("table_define", 3, DirtyIo, table_define);
+nif!("table_definition", 1, Normal, table_definition);
+nif!("table_add_index", 3, DirtyIo, table_add_index);
+nif!("table_del_index", 3, DirtyIo, table_del_index);
+nif!("table_set_storage", 3, DirtyIo, table_set_storage);
+nif!("dump_tables", 1, DirtyIo, dump_tables);
+
+fn done(env: Env<'_>, outcome: Result<(), DatabaseError>) -> Term<'_> {
+    match outcome {
+        Ok(()) => atoms::ok().encode(env),
+        Err(error) => reply::database(env, &error),
+    }
+}
+
+fn name(term: Term<'_>) -> Option<Atom> {
+    raw::atom_of(raw::word(term))
+}
+
+/// One of a few atoms.
+fn one_of<T: Copy>(term: Term<'_>, choices: &[(rustler::Atom, T)]) -> Option<T> {
+    let atom = term.decode::<rustler::Atom>().ok()?;
+    choices.iter().find(|(choice, _)| *choice == atom).map(|(_, value)| *value)
+}
+
+fn kind(term: Term<'_>) -> Option<Kind> {
+    one_of(
+        term,
+        &[
+            (atoms::set(), Kind::Set),
+            (atoms::ordered_set(), Kind::OrderedSet),
+            (atoms::bag(), Kind::Bag),
+        ],
+    )
+}
+
+fn storage(term: Term<'_>) -> Option<Storage> {
+    one_of(
+        term,
+        &[
+            (atoms::ram_copies(), Storage::Ram),
+            (atoms::disc_copies(), Storage::Disc),
+            (atoms::disc_only_copies(), Storage::DiscOnly),
+        ],
+    )
+}
+
+fn access_mode(term: Term<'_>) -> Option<AccessMode> {
+    one_of(
+        term,
+        &[
+            (atoms::read_write(), AccessMode::ReadWrite),
+            (atoms::read_only(), AccessMode::ReadOnly),
+        ],
+    )
+}
+
+/// Runs `f`, whose `None` means an argument of the wrong kind.
+fn checked<'a>(env: Env<'a>, f: impl FnOnce() -> Option<Term<'a>>) -> Term<'a> {
+    f().unwrap_or_else(|| reply::error(env, atoms::badarg()))
+}
+
+fn schema_properties<'a>(env: Env<'a>, []: [Term<'a>; 0]) -> Term<'a> {
+    state::with_database(env, |database| {
+        raw::term(env, sink::term(env, &database.schema_properties(), None))
+    })
+}
+
+fn set_schema_properties<'a>(env: Env<'a>, [properties]: [Term<'a>; 1]) -> Term<'a> {
+    state::with_database(env, |database| {
+        checked(env, || {
+            Some(done(env, database.set_schema_properties(record::packed(properties)?)))
+        })
+    })
+}
+
+fn tables<'a>(env: Env<'a>, []: [Term<'a>; 0]) -> Term<'a> {
+    state::with_database(env, |database| {
+        let tables = database.engine().tables();
+        let names = tables.keys().map(|&name| raw::term(env, raw::atom_word(name)));
+        names.collect::<Vec<_>>().encode(env)
+    })
+}
+
+fn table_create<'a>(env: Env<'a>, arguments: [Term<'a>; 8]) -> Term<'a> {
+    let [table, of_kind, of_storage, of_record, arity, indexes, access, properties] = arguments;
+    state::with_database(env, |database| {
+        checked(env, || {
+            let mut indexes: Vec<usize> = indexes.decode().ok()?;
+            indexes.sort_unstable();
+            indexes.dedup();
+            let definition = Definition {
+                name: name(table)?,
+                kind: kind(of_kind)?,
+                storage: storage(of_storage)?,
+                record_name: name(of_record)?,
+                arity: arity.decode().ok().filter(|&arity: &usize| arity >= 2)?,
+                indexes,
+                access_mode: access_mode(access)?,
+                properties: record::packed(properties)?,
+            };
+            Some(done(env, database.create_table(definition)))
+        })
+    })
+}
+
+fn table_delete<'a>(env: Env<'a>, [table]: [Term<'a>; 1]) -> Term<'a> {
+    state::with_database(env, |database| {
+        checked(env, || Some(done(env, database.delete_table(name(table)?))))
+    })
+}
+
+fn table_clear<'a>(env: Env<'a>, [table]: [Term<'a>; 1]) -> Term<'a> {
+    state::with_database(env, |database| {
+        checked(env, || Some(done(env, database.clear_table(name(table)?))))
+    })
+}
+
+fn table_define<'a>(env: Env<'a>, [table, access, properties]: [Term<'a>; 3]) -> Term<'a> {
+    state::with_database(env, |database| {
+        checked(env, || {
+            let properties = record::packed(properties)?;
+            Some(done(env, database.define(name(table)?, access_mode(access)?, properties)))
+        })
+    })
+}
+
+fn table_definition<'a>(env: Env<'a>, [table]: [Term<'a>; 1]) -> Term<'a> {
+    state::with_table(env, table, |_, table| {
+        let definition = table.definition();
+        let kind = match definition.kind {
+            Kind::Set => atoms::set(),
+            Kind::OrderedSet => atoms::ordered_set(),
+            Kind::Bag => atoms::bag(),
+        };
+        let storage = match definition.storage {
+            Storage::Ram => atoms::ram_copies(),
+            Storage::Disc => atoms::disc_copies(),
+            Storage::DiscOnly => atoms::disc_only_copies(),
+        };
+        let access = match definition.access_mode {
+            AccessMode::ReadWrite => atoms::read_write(),
+            AccessMode::ReadOnly => atoms::read_only(),
+        };
+        let record_name = raw::term(env, raw::atom_word(definition.record_name));
+        let properties = raw::term(env, sink::term(env, &definition.properties, None));
+        let indexes = &definition.indexes;
+        (kind, storage, record_name, definition.arity, indexes, access, properties).encode(env)
+    })
+}
+
+fn table_add_index<'a>(env: Env<'a>, [table, position, properties]: [Term<'a>; 3]) -> Term<'a> {
+    state::with_database(env, |database| {
+        checked(env, || {
+            let position = position.decode().ok()?;
+            let properties = record::packed(properties)?;
+            Some(done(env, database.add_index(name(table)?, position, properties)))
+        })
+    })
+}
+
+fn table_del_index<'a>(env: Env<'a>, [table, position, properties]: [Term<'a>; 3]) -> Term<'a> {
+    state::with_database(env, |database| {
+        checked(env, || {
+            let position = position.decode().ok()?;
+            let properties = record::packed(properties)?;
+            Some(done(env, database.drop_index(name(table)?, position, properties)))
+        })
+    })
+}
+
+fn table_set_storage<'a>(env: Env<'a>, [table, to, properties]: [Term<'a>; 3]) -> Term<'a> {
+    state::with_database(env, |database| {
+        checked(env, || {
+            let properties = record::packed(properties)?;
+            Some(done(env, database.set_storage(name(table)?, storage(to)?, properties)))
+        })
+    })
+}
+
+fn dump_tables<'a>(env: Env<'a>, [names]: [Term<'a>; 1]) -> Term<'a> {
+    state::with_database(env, |database| {
+        checked(env, || {
+            let names: Vec<Term<'a>> = names.decode().ok()?;
+            let mut tables = Vec::with_capacity(names.len());
+            for table in names {
+                match database.engine().table(name(table)?) {
+                    Some(table) => tables.push(table),
+                    None => return Some(reply::error(env, atoms::no_table())),
+                }
+            }
+            Some(done(env, database.dump_images(&tables)))
+        })
+    })
+}

@@ -1,0 +1,402 @@
+//! Transactions: begun, nested, read and written in, committed; each by its own process.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use magnesia_database::Database;
+use magnesia_engine::Table;
+use magnesia_engine::locks::{Await, Kind, Outcome, Tid};
+use magnesia_engine::txn::{OwnOp, Transaction};
+use rustler::{Encoder, Env, Term};
+
+use super::SMALL_COUNT_MAX;
+use super::read::{Collected, rows_of_key};
+use crate::raw::{self, Word, nif};
+use crate::slots::{self, Running};
+use crate::{atoms, mail, record, reply, sink, state};
+
+nif!("tx_new", 0, Normal, tx_new);
+nif!("tx_begin", 1, Normal, tx_begin);
+nif!("tx_nest", 1, Normal, tx_nest);
+nif!("tx_merge", 1, Normal, tx_merge);
+nif!("tx_undo", 1, Normal, tx_undo);
+nif!("tx_commit", 2, Normal, tx_commit);
+nif!("tx_commit_large", 2, DirtyIo, tx_commit_large);
+nif!("tx_abort", 1, Normal, tx_abort);
+nif!("tx_restart", 2, Normal, tx_restart);
+nif!("tx_read", 4, Normal, tx_read);
+nif!("tx_write", 4, Normal, tx_write);
+nif!("tx_delete", 4, Normal, tx_delete);
+nif!("tx_delete_object", 4, Normal, tx_delete_object);
+nif!("tx_lock", 3, Normal, tx_lock);
+nif!("tx_own", 2, Normal, tx_own);
+nif!("tx_own_key", 3, Normal, tx_own_key);
+nif!("tx_seq", 1, Normal, tx_seq);
+
+/// Tokens of syncs that processes wait for: even, where those of locks count up from the lock
+/// table's own start in odd ones.
+static NEXT_SYNC: AtomicU64 = AtomicU64::new(1 << 48);
+
+fn tx_new<'a>(env: Env<'a>, []: [Term<'a>; 0]) -> Term<'a> {
+    match slots::claim(env) {
+        Some((number, guard)) => (number, guard).encode(env),
+        None => reply::error(env, atoms::badarg()),
+    }
+}
+
+fn tx_begin<'a>(env: Env<'a>, [context]: [Term<'a>; 1]) -> Term<'a> {
+    let database = state::database();
+    let Some(database) = database.as_ref() else { return reply::error(env, atoms::closed()) };
+    let Some(mut slot) = slots::lock(env, context) else {
+        return reply::error(env, atoms::not_owner());
+    };
+    if slot.is_some() {
+        return reply::error(env, atoms::nested());
+    }
+    let counter = database.engine().next_tid();
+    let tid = Tid { counter, node: 0 };
+    let transaction = Transaction::begin(database.engine().locks(), tid, slots::owner(env));
+    *slot = Some(Running { database: Arc::clone(database), transaction });
+    counter.encode(env)
+}
+
+fn tx_nest<'a>(env: Env<'a>, [context]: [Term<'a>; 1]) -> Term<'a> {
+    slots::with_running(env, context, |running| {
+        running.transaction.nest();
+        atoms::ok().encode(env)
+    })
+}
+
+fn tx_merge<'a>(env: Env<'a>, [context]: [Term<'a>; 1]) -> Term<'a> {
+    slots::with_running(env, context, |running| {
+        running.transaction.merge();
+        atoms::ok().encode(env)
+    })
+}
+
+fn tx_undo<'a>(env: Env<'a>, [context]: [Term<'a>; 1]) -> Term<'a> {
+    slots::with_running(env, context, |running| {
+        running.transaction.undo();
+        atoms::ok().encode(env)
+    })
+}
+
+fn tx_commit<'a>(env: Env<'a>, [context, is_synced]: [Term<'a>; 2]) -> Term<'a> {
+    let Some(mut slot) = slots::lock(env, context) else {
+        return reply::error(env, atoms::not_owner());
+    };
+    let is_large =
+        |running: &Running| running.transaction.own().count() > SMALL_COUNT_MAX / 2;
+    if slot.as_ref().is_some_and(is_large) {
+        return atoms::large().encode(env);
+    }
+    match slot.take() {
+        Some(running) => commit(env, running, is_synced),
+        None => reply::error(env, atoms::not_owner()),
+    }
+}
+
+fn tx_commit_large<'a>(env: Env<'a>, [context, is_synced]: [Term<'a>; 2]) -> Term<'a> {
+    match slots::lock(env, context).and_then(|mut slot| slot.take()) {
+        Some(running) => commit(env, running, is_synced),
+        None => reply::error(env, atoms::not_owner()),
+    }
+}
+
+/// Commits and ends a transaction. The locks are free before a sync is waited for: whoever
+/// reads what was written and syncs after, syncs this too.
+fn commit<'a>(env: Env<'a>, mut running: Running, is_synced: Term<'a>) -> Term<'a> {
+    let database = &running.database;
+    let engine = database.engine();
+    let committed = if running.transaction.own().is_empty() {
+        Ok(None)
+    } else {
+        database.commit(running.transaction.own())
+    };
+    running.transaction.end(engine.locks());
+    let counter = if committed.is_ok() { &engine.counters().commits } else { &engine.counters().failures };
+    counter.fetch_add(1, Ordering::Relaxed);
+    match committed {
+        Ok(Some(lsn)) if is_synced.decode().unwrap_or(false) => {
+            let (owner, token) = (slots::owner(env), NEXT_SYNC.fetch_add(1, Ordering::Relaxed));
+            database.sync(lsn, Box::new(move |outcome| mail::synced(owner, token, &outcome)));
+            (atoms::wait(), token).encode(env)
+        }
+        Ok(_) => atoms::ok().encode(env),
+        Err(error) => reply::database(env, &error),
+    }
+}
+
+fn tx_abort<'a>(env: Env<'a>, [context]: [Term<'a>; 1]) -> Term<'a> {
+    match slots::lock(env, context).and_then(|mut slot| slot.take()) {
+        Some(mut running) => {
+            running.transaction.end(running.database.engine().locks());
+            atoms::ok().encode(env)
+        }
+        None => reply::error(env, atoms::not_owner()),
+    }
+}
+
+fn tx_restart<'a>(env: Env<'a>, [context, _blocker]: [Term<'a>; 2]) -> Term<'a> {
+    slots::with_running(env, context, |running| {
+        match running.transaction.restart(running.database.engine().locks()) {
+            Await::Ended => atoms::ok().encode(env),
+            Await::Wait { token } => (atoms::wait(), token).encode(env),
+        }
+    })
+}
+
+/// How a lock is asked for.
+#[derive(Clone, Copy)]
+enum Wanted {
+    Plain(Kind),
+    Sticky,
+}
+
+fn wanted(lock: Term<'_>) -> Option<Wanted> {
+    let lock = lock.decode::<rustler::Atom>().ok()?;
+    if lock == atoms::read() {
+        Some(Wanted::Plain(Kind::Read))
+    } else if lock == atoms::write() {
+        Some(Wanted::Plain(Kind::Write))
+    } else if lock == atoms::sticky_write() {
+        Some(Wanted::Sticky)
+    } else {
+        None
+    }
+}
+
+fn ungranted(env: Env<'_>, outcome: Outcome) -> Option<Term<'_>> {
+    match outcome {
+        Outcome::Granted => None,
+        Outcome::Wait { token } => Some((atoms::wait(), token).encode(env)),
+        Outcome::Die { blocker } => Some((atoms::die(), blocker.counter).encode(env)),
+    }
+}
+
+/// Locks a record of a table and calls `f` with the table as it is under the lock.
+#[inline]
+fn with_locked<'a>(
+    env: Env<'a>,
+    running: &mut Running,
+    name: Term<'a>,
+    key: &[u8],
+    lock: Term<'a>,
+    f: impl FnOnce(&Database, &mut Transaction, &Arc<Table>) -> Term<'a>,
+) -> Term<'a> {
+    let Some(wanted) = wanted(lock) else { return reply::error(env, atoms::badarg()) };
+    let Running { database, transaction } = running;
+    let Some(name) = raw::atom_of(raw::word(name)) else {
+        return reply::error(env, atoms::no_table());
+    };
+    loop {
+        let tables = database.engine().tables();
+        let Some(table) = tables.get(&name) else { return reply::error(env, atoms::no_table()) };
+        let locks = database.engine().locks();
+        let outcome = match wanted {
+            Wanted::Plain(kind) => transaction.lock_record(locks, table.id(), key, kind),
+            Wanted::Sticky => transaction.lock_sticky(locks, table.id(), key),
+        };
+        if let Some(reply) = ungranted(env, outcome) {
+            return reply;
+        }
+        // A table that was replaced before the lock was ours has another number.
+        let now = database.engine().tables();
+        if now.get(&name).is_some_and(|now| now.id() == table.id()) {
+            return f(database, transaction, table);
+        }
+    }
+}
+
+fn tx_read<'a>(env: Env<'a>, [context, name, key, lock]: [Term<'a>; 4]) -> Term<'a> {
+    slots::with_running(env, context, |running| {
+        record::with_packed(env, key, |key| {
+            with_locked(env, running, name, key, lock, |_, transaction, table| {
+                if transaction.own().ops(table.id(), key).is_empty() {
+                    return rows_of_key(env, table, key, usize::MAX);
+                }
+                match transaction.read(table, key) {
+                    Ok(rows) => {
+                        let name = raw::atom_word(table.definition().record_name);
+                        let mut list = Collected::new(usize::MAX);
+                        rows.iter().for_each(|row| list.push(|| sink::record(env, name, row)));
+                        list.finish(env)
+                    }
+                    Err(error) => reply::table(env, &error),
+                }
+            })
+        })
+    })
+}
+
+/// Calls `f` with a table of the running transaction that takes writes.
+fn with_writable<'a>(
+    env: Env<'a>,
+    running: &mut Running,
+    name: Term<'a>,
+    f: impl FnOnce(&mut Running, &Arc<Table>) -> Term<'a>,
+) -> Term<'a> {
+    let table = raw::atom_of(raw::word(name)).and_then(|n| running.database.engine().table(n));
+    match table {
+        None => reply::error(env, atoms::no_table()),
+        Some(table) if table.is_read_only() => reply::error(env, atoms::read_only()),
+        Some(table) => f(running, &table),
+    }
+}
+
+fn tx_write<'a>(env: Env<'a>, [context, name, term, lock]: [Term<'a>; 4]) -> Term<'a> {
+    slots::with_running(env, context, |running| {
+        with_writable(env, running, name, |running, table| {
+            let row = match record::row(env, table, term) {
+                Ok(row) => row,
+                Err(refusal) => return refusal,
+            };
+            with_locked(env, running, name, row.clone().key(), lock, |_, transaction, table| {
+                transaction.write(table, row);
+                atoms::ok().encode(env)
+            })
+        })
+    })
+}
+
+fn tx_delete<'a>(env: Env<'a>, [context, name, key, lock]: [Term<'a>; 4]) -> Term<'a> {
+    slots::with_running(env, context, |running| {
+        with_writable(env, running, name, |running, _| {
+            record::with_packed(env, key, |key| {
+                with_locked(env, running, name, key, lock, |_, transaction, table| {
+                    transaction.own_mut().delete(table, key);
+                    atoms::ok().encode(env)
+                })
+            })
+        })
+    })
+}
+
+fn tx_delete_object<'a>(env: Env<'a>, [context, name, term, lock]: [Term<'a>; 4]) -> Term<'a> {
+    slots::with_running(env, context, |running| {
+        with_writable(env, running, name, |running, table| {
+            let Some([_, key, ..]) = raw::tuple_of(env, raw::word(term)) else {
+                return reply::error(env, atoms::bad_type());
+            };
+            // A record of another shape is not there, but its key is locked all the same.
+            let row = record::row(env, table, term).ok();
+            record::with_packed(env, raw::term(env, *key), |key| {
+                with_locked(env, running, name, key, lock, |_, transaction, table| {
+                    if let Some(row) = row {
+                        transaction.own_mut().delete_object(table, row);
+                    }
+                    atoms::ok().encode(env)
+                })
+            })
+        })
+    })
+}
+
+fn tx_lock<'a>(env: Env<'a>, [context, item, lock]: [Term<'a>; 3]) -> Term<'a> {
+    let badarg = || reply::error(env, atoms::badarg());
+    let Some(&[what, ref rest @ ..]) = raw::tuple_of(env, raw::word(item)) else { return badarg() };
+    let Ok(what) = raw::term(env, what).decode::<rustler::Atom>() else { return badarg() };
+    let terms: Vec<Term<'a>> = rest.iter().map(|&word| raw::term(env, word)).collect();
+    slots::with_running(env, context, |running| match terms[..] {
+        [name] if what == atoms::table() => lock_table(env, running, name, lock),
+        [name, key] if what == atoms::record() => record::with_packed(env, key, |key| {
+            with_locked(env, running, name, key, lock, |_, _, _| atoms::ok().encode(env))
+        }),
+        [global] if what == atoms::global() => record::with_packed(env, global, |key| {
+            let kind = match wanted(lock) {
+                Some(Wanted::Plain(kind)) => kind,
+                Some(Wanted::Sticky) => Kind::Write,
+                None => return badarg(),
+            };
+            let locks = running.database.engine().locks();
+            let outcome = running.transaction.lock_global(locks, key, kind);
+            ungranted(env, outcome).unwrap_or_else(|| atoms::ok().encode(env))
+        }),
+        _ => badarg(),
+    })
+}
+
+fn lock_table<'a>(
+    env: Env<'a>,
+    running: &mut Running,
+    name: Term<'a>,
+    lock: Term<'a>,
+) -> Term<'a> {
+    let kind = match wanted(lock) {
+        Some(Wanted::Plain(kind)) => kind,
+        Some(Wanted::Sticky) => Kind::Write,
+        None => return reply::error(env, atoms::badarg()),
+    };
+    let Running { database, transaction } = running;
+    let engine = database.engine();
+    let Some(name) = raw::atom_of(raw::word(name)) else {
+        return reply::error(env, atoms::no_table());
+    };
+    loop {
+        let Some(table) = engine.table(name) else { return reply::error(env, atoms::no_table()) };
+        let outcome = transaction.lock_table(engine.locks(), table.id(), kind);
+        if let Some(reply) = ungranted(env, outcome) {
+            return reply;
+        }
+        if engine.table(name).is_some_and(|now| now.id() == table.id()) {
+            return atoms::ok().encode(env);
+        }
+    }
+}
+
+/// An own operation's name, and its record or `{Table, Key}`.
+fn own_words(env: Env<'_>, table: &Table, key: Word, op: &OwnOp) -> (rustler::Atom, Word) {
+    let record_name = raw::atom_word(table.definition().record_name);
+    match op {
+        OwnOp::Write(row) => (atoms::write(), sink::record(env, record_name, row)),
+        OwnOp::Delete => {
+            let name = raw::atom_word(table.definition().name);
+            (atoms::delete(), raw::tuple_word(env, &[name, key]))
+        }
+        OwnOp::DeleteObject(row) => {
+            (atoms::delete_object(), sink::record(env, record_name, row))
+        }
+    }
+}
+
+fn tx_own<'a>(env: Env<'a>, [context, name]: [Term<'a>; 2]) -> Term<'a> {
+    slots::with_running(env, context, |running| {
+        let own = running.transaction.own();
+        let name = raw::atom_of(raw::word(name));
+        let of = own.tables().iter().find(|of| Some(of.table().definition().name) == name);
+        let Some(of) = of else { return raw::term(env, raw::nil_word()) };
+        let mut list = raw::nil_word();
+        for own_key in of.keys().iter().rev() {
+            let key = sink::term(env, own_key.key(), None);
+            for op in own_key.ops().iter().rev() {
+                let (op, value) = own_words(env, of.table(), key, op);
+                let op = raw::word(op.to_term(env));
+                list = raw::cons_word(env, raw::tuple_word(env, &[key, op, value]), list);
+            }
+        }
+        raw::term(env, list)
+    })
+}
+
+fn tx_own_key<'a>(env: Env<'a>, [context, name, key]: [Term<'a>; 3]) -> Term<'a> {
+    slots::with_running(env, context, |running| {
+        let own = running.transaction.own();
+        let name = raw::atom_of(raw::word(name));
+        let of = own.tables().iter().find(|of| Some(of.table().definition().name) == name);
+        let Some(of) = of else { return raw::term(env, raw::nil_word()) };
+        record::with_packed(env, key, |packed| {
+            let mut list = raw::nil_word();
+            for op in own.ops(of.table().id(), packed).iter().rev() {
+                let (op, value) = own_words(env, of.table(), raw::word(key), op);
+                let op = raw::word(op.to_term(env));
+                list = raw::cons_word(env, raw::tuple_word(env, &[op, value]), list);
+            }
+            raw::term(env, list)
+        })
+    })
+}
+
+fn tx_seq<'a>(env: Env<'a>, [context]: [Term<'a>; 1]) -> Term<'a> {
+    slots::with_running(env, context, |running| running.transaction.own().count().encode(env))
+}
+

@@ -1,0 +1,95 @@
+//! Dirty writes: one operation on one key, logged where the table is durable.
+
+use std::sync::Arc;
+
+use magnesia_database::{Database, DatabaseError};
+use magnesia_engine::Table;
+use magnesia_engine::apply::Op;
+use magnesia_engine::schema::Kind;
+use magnesia_term::{View, packed};
+use rustler::{Encoder, Env, Term};
+
+use crate::raw::{self, nif};
+use crate::{atoms, record, reply, sink, state};
+
+nif!("write", 2, Normal, write);
+nif!("delete", 2, Normal, delete);
+nif!("delete_object", 2, Normal, delete_object);
+nif!("update_counter", 3, Normal, update_counter);
+
+/// Elements of a record that holds a counter: name, key, value.
+const COUNTER_ARITY: usize = 3;
+
+/// Calls `f` with a table that takes writes.
+#[inline]
+fn with_writable<'a>(
+    env: Env<'a>,
+    name: Term<'a>,
+    f: impl FnOnce(&Arc<Database>, &Arc<Table>) -> Term<'a>,
+) -> Term<'a> {
+    state::with_table(env, name, |database, table| {
+        if table.is_read_only() {
+            return reply::error(env, atoms::read_only());
+        }
+        f(database, table)
+    })
+}
+
+#[inline]
+fn done<T>(env: Env<'_>, outcome: Result<T, DatabaseError>) -> Term<'_> {
+    match outcome {
+        Ok(_) => atoms::ok().encode(env),
+        Err(error) => reply::database(env, &error),
+    }
+}
+
+fn write<'a>(env: Env<'a>, [name, record]: [Term<'a>; 2]) -> Term<'a> {
+    with_writable(env, name, |database, table| match record::row(env, table, record) {
+        Ok(row) => done(env, database.write(table, Op::Write(row))),
+        Err(refusal) => refusal,
+    })
+}
+
+fn delete<'a>(env: Env<'a>, [name, key]: [Term<'a>; 2]) -> Term<'a> {
+    with_writable(env, name, |database, table| {
+        record::with_packed(env, key, |key| done(env, database.write(table, Op::Delete(key))))
+    })
+}
+
+fn delete_object<'a>(env: Env<'a>, [name, record]: [Term<'a>; 2]) -> Term<'a> {
+    with_writable(env, name, |database, table| {
+        let Some(elements) = raw::tuple_of(env, raw::word(record)) else {
+            return reply::error(env, atoms::bad_type());
+        };
+        match record::row(env, table, record) {
+            Ok(row) => done(env, database.write(table, Op::DeleteObject(row))),
+            // A record of another shape is not there, as nothing of that shape is.
+            Err(_) if elements.len() >= 2 => atoms::ok().encode(env),
+            Err(refusal) => refusal,
+        }
+    })
+}
+
+fn update_counter<'a>(env: Env<'a>, [name, key, increment]: [Term<'a>; 3]) -> Term<'a> {
+    with_writable(env, name, |database, table| {
+        let definition = table.definition();
+        if definition.kind == Kind::Bag || definition.arity != COUNTER_ARITY {
+            return reply::error(env, atoms::bad_kind());
+        }
+        let Some(increment) = record::packed(increment) else {
+            return reply::error(env, atoms::badarg());
+        };
+        if !matches!(packed::view(&increment), View::Int(_) | View::Big { .. }) {
+            return reply::error(env, atoms::badarg());
+        }
+        record::with_packed(env, key, |key| {
+            match database.update_counter(table, key, &increment) {
+                Ok(row) => {
+                    let value = row.at(COUNTER_ARITY).unwrap_or_default();
+                    raw::term(env, sink::term(env, value, None))
+                }
+                Err(error) => reply::database(env, &error),
+            }
+        })
+    })
+}

@@ -1,0 +1,37 @@
+//! Magnesia in a BEAM: what `Magnesia.Native` loads.
+//!
+//! Map: [`boundary`] is what every call passes, [`calls`] has the calls by topic, [`source`]
+//! and [`sink`] turn terms into packed ones and back, [`slots`] holds the transactions of
+//! processes, [`mail`] sends messages to those that wait, [`host`] makes the VM the source of
+//! atoms, [`raw`] is the only room with unsafe code.
+//!
+//! Never here: a panic that crosses into the VM, a call on a normal scheduler that does more
+//! than a millisecond's work or waits.
+
+mod atoms;
+mod boundary;
+mod calls;
+mod host;
+mod mail;
+mod raw;
+mod record;
+mod reply;
+mod sink;
+mod slots;
+mod source;
+mod state;
+
+use rustler::{Env, Term};
+
+/// Refuses to load where the library and the Elixir module are not of one version, or where
+/// the VM lays terms out in a way that this library doesn't know.
+fn load(env: Env<'_>, info: Term<'_>) -> bool {
+    let Ok((version, release)) = info.decode::<(String, u32)>() else { return false };
+    if version != env!("CARGO_PKG_VERSION") || !raw::check(env) {
+        return false;
+    }
+    host::install(release);
+    true
+}
+
+rustler::init!("Elixir.Magnesia.Native", load = load);

@@ -1,0 +1,76 @@
+//! Records from Elixir, checked against their table and packed.
+
+use std::cell::RefCell;
+
+use magnesia_engine::Table;
+use magnesia_term::{Packer, Row};
+use rustler::{Env, Term};
+
+use crate::{atoms, raw, reply, source};
+
+thread_local! {
+    /// Keys and records are packed in memory that is kept, one per thread.
+    static SCRATCH: RefCell<Packer> = RefCell::default();
+}
+
+/// Memory that a thread's packer keeps between calls.
+const KEPT_BYTES_MAX: usize = 1 << 20;
+
+/// Packs a term and calls `f` with its bytes.
+#[inline]
+pub(crate) fn with_packed<'a>(
+    env: Env<'a>,
+    term: Term<'a>,
+    f: impl FnOnce(&[u8]) -> Term<'a>,
+) -> Term<'a> {
+    let mut packer = SCRATCH.take();
+    packer.clear();
+    let result = match source::pack(term, &mut packer) {
+        Some(()) => f(packer.as_bytes()),
+        None => reply::error(env, atoms::badarg()),
+    };
+    if packer.len() <= KEPT_BYTES_MAX {
+        SCRATCH.set(packer);
+    }
+    result
+}
+
+/// A term, packed in memory of its own.
+pub(crate) fn packed(term: Term<'_>) -> Option<Vec<u8>> {
+    let mut packer = Packer::new();
+    source::pack(term, &mut packer)?;
+    Some(packer.into_bytes())
+}
+
+/// Makes a row of a record that fits the table, or says why it can't.
+#[inline]
+pub(crate) fn row<'a>(env: Env<'a>, table: &Table, record: Term<'a>) -> Result<Row, Term<'a>> {
+    let bad_type = || reply::error(env, atoms::bad_type());
+    let elements = raw::tuple_of(env, raw::word(record)).ok_or_else(bad_type)?;
+    let definition = table.definition();
+    let (&name, rest) = elements.split_first().ok_or_else(bad_type)?;
+    if name != raw::atom_word(definition.record_name) || elements.len() != definition.arity {
+        return Err(bad_type());
+    }
+    row_of(env, table, rest)
+}
+
+/// Makes a row of elements, the key first.
+pub(crate) fn row_of<'a>(
+    env: Env<'a>,
+    table: &Table,
+    elements: &[raw::Word],
+) -> Result<Row, Term<'a>> {
+    let mut packer = SCRATCH.take();
+    packer.clear();
+    let row = match source::pack_elements(env, elements, &mut packer) {
+        Some(()) => table
+            .row(elements.len(), packer.as_bytes())
+            .map_err(|error| reply::table(env, &error)),
+        None => Err(reply::error(env, atoms::badarg())),
+    };
+    if packer.len() <= KEPT_BYTES_MAX {
+        SCRATCH.set(packer);
+    }
+    row
+}

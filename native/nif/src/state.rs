@@ -1,0 +1,63 @@
+//! The database that this VM has open, and the way to its tables.
+
+use std::sync::Arc;
+
+use arc_swap::{ArcSwapOption, Guard};
+use magnesia_database::Database;
+use magnesia_engine::Table;
+use rustler::{Env, Term};
+
+use crate::{atoms, raw, reply};
+
+static DATABASE: ArcSwapOption<Database> = ArcSwapOption::const_empty();
+
+/// The open database, without counting a reference.
+#[inline]
+pub(crate) fn database() -> Guard<Option<Arc<Database>>> {
+    DATABASE.load()
+}
+
+/// Opens another database in the place of the one there is; returns that.
+pub(crate) fn replace(database: Option<Arc<Database>>) -> Option<Arc<Database>> {
+    DATABASE.swap(database)
+}
+
+/// Calls `f` with the database, or says that none is open.
+pub(crate) fn with_database<'a>(
+    env: Env<'a>,
+    f: impl FnOnce(&Arc<Database>) -> Term<'a>,
+) -> Term<'a> {
+    match database().as_ref() {
+        Some(database) => f(database),
+        None => reply::error(env, atoms::closed()),
+    }
+}
+
+/// Calls `f` with the table of an atom, or says that there is none.
+#[inline]
+pub(crate) fn with_table<'a>(
+    env: Env<'a>,
+    name: Term<'a>,
+    f: impl FnOnce(&Arc<Database>, &Arc<Table>) -> Term<'a>,
+) -> Term<'a> {
+    let database = database();
+    let Some(database) = database.as_ref() else { return reply::error(env, atoms::closed()) };
+    let tables = database.engine().tables();
+    match raw::atom_of(raw::word(name)).and_then(|name| tables.get(&name)) {
+        Some(table) => f(database, table),
+        None => reply::error(env, atoms::no_table()),
+    }
+}
+
+/// The node of a pid, read from its external bytes.
+pub(crate) fn node_of(pid: Term<'_>) -> Option<magnesia_term::Atom> {
+    const PID_HEAD_BYTES: usize = 2;
+    let bytes = pid.to_binary();
+    let mut packer = magnesia_term::Packer::new();
+    let name = [&[131], bytes.as_slice().get(PID_HEAD_BYTES..)?].concat();
+    magnesia_term::etf::decode(&name, &magnesia_term::etf::Limits::default(), &mut packer).ok()?;
+    match magnesia_term::packed::view(packer.as_bytes()) {
+        magnesia_term::View::Atom(node) => Some(node),
+        _ => None,
+    }
+}
