@@ -15,8 +15,8 @@ use magnesia_engine::schema::{AccessMode, Definition, Storage};
 use magnesia_engine::table::{Body, Direction, Position};
 use magnesia_term::Atom;
 
-use crate::catalog::Entry;
-use crate::database::{Database, Durable, Schema};
+use crate::catalog::{Catalog, Entry};
+use crate::database::{Database, Durable};
 use crate::dump::write_snapshots;
 use crate::error::DatabaseError;
 use crate::open::{body_of, entry_of};
@@ -33,8 +33,8 @@ impl Database {
     /// # Errors
     /// When the disk fails.
     pub fn set_schema_properties(&self, properties: Vec<u8>) -> Result<(), DatabaseError> {
-        self.change(|schema| {
-            schema.catalog.properties = properties;
+        self.change(|catalog| {
+            catalog.properties = properties;
             Ok(())
         })
     }
@@ -53,13 +53,13 @@ impl Database {
             return Err(DatabaseError::NoDirectory);
         }
         let id = self.reserve_id();
-        let body = Arc::new(new_body(&definition, id, durable.as_deref())?);
+        let body = Arc::new(empty_body(&definition, id, durable.as_deref())?);
         for &position in &definition.indexes {
             body.add_index(position)?;
         }
-        self.change(|schema| {
+        self.change(|catalog| {
             let definition = definition.clone();
-            schema.catalog.tables.push(Entry { id, definition, snapshot: None });
+            catalog.tables.push(Entry { id, definition, snapshot: None });
             Ok(())
         })?;
         self.engine().put_table(Arc::new(Table::new(id, definition, body)));
@@ -80,8 +80,8 @@ impl Database {
     /// [`DatabaseError::NoTable`]; when the disk fails.
     pub fn delete_table(&self, name: Atom) -> Result<(), DatabaseError> {
         let table = self.engine().table(name).ok_or(DatabaseError::NoTable)?;
-        self.change(|schema| {
-            schema.catalog.tables.retain(|entry| entry.id != table.id());
+        self.change(|catalog| {
+            catalog.tables.retain(|entry| entry.id != table.id());
             Ok(())
         })?;
         self.engine().remove_table(name);
@@ -115,6 +115,25 @@ impl Database {
     ) -> Result<(), DatabaseError> {
         self.redefine(name, |definition| {
             definition.access_mode = access_mode;
+            definition.properties = properties;
+        })
+    }
+
+    /// Says that records have another name and arity from now on; the rows there are stay as
+    /// they are.
+    ///
+    /// # Errors
+    /// [`DatabaseError::NoTable`]; when the disk fails.
+    pub fn reshape(
+        &self,
+        name: Atom,
+        record_name: Atom,
+        arity: usize,
+        properties: Vec<u8>,
+    ) -> Result<(), DatabaseError> {
+        self.redefine(name, |definition| {
+            definition.record_name = record_name;
+            definition.arity = arity;
             definition.properties = properties;
         })
     }
@@ -188,7 +207,8 @@ impl Database {
             Some(durable) if storage == Storage::Disc => {
                 self.make_durable(durable, &table, definition)
             }
-            _ => self.redefine(name, |there| *there = definition),
+            // What the log and the snapshots have of it is no table's any more.
+            _ => self.reenter(&table, definition, |entry| entry.snapshot = None),
         }
     }
 
@@ -200,17 +220,20 @@ impl Database {
         table: &Arc<Table>,
         definition: Definition,
     ) -> Result<(), DatabaseError> {
+        // A dump that draws a later line for this table meanwhile would be undone by this one.
+        let dumping = self.dumping.lock();
         let line = durable.log.end();
         let next = Arc::new(table.with_definition(definition.clone()));
         self.engine().put_table(Arc::clone(&next));
         let written = write_snapshots(durable, line, std::slice::from_ref(&next)).and_then(|new| {
             let mut schema = self.schema.lock();
-            if let Some(entry) = entry_of(&mut schema.catalog, table.id()) {
-                entry.definition = definition;
-            }
             let start = schema.log_start;
-            schema.publish(durable, start, new)
+            schema.publish(durable, start, new, |catalog| {
+                entry_of(catalog, table.id())?.definition = definition;
+                Ok(())
+            })
         });
+        drop(dumping);
         written.inspect_err(|_| self.engine().put_table(Arc::clone(table)))
     }
 
@@ -224,7 +247,7 @@ impl Database {
         change: impl Fn(usize, &[u8]) -> Result<Vec<u8>, DatabaseError>,
     ) -> Result<(), DatabaseError> {
         let id = self.reserve_id();
-        let body = Arc::new(body_of(&definition, id, &durable.sled)?);
+        let body = Arc::new(empty_body(&definition, id, Some(durable))?);
         for &position in &definition.indexes {
             body.add_index(position)?;
         }
@@ -254,7 +277,7 @@ impl Database {
             Entry { id: new.id(), definition: new.definition().clone(), snapshot: None };
         let storage = new.definition().storage;
         let Some(durable) = self.durable.load_full() else {
-            self.change(|schema| replace_entry(schema, old.id(), entry))?;
+            self.change(|catalog| replace_entry(catalog, old.id(), entry))?;
             self.engine().put_table(new);
             return Ok(());
         };
@@ -268,9 +291,10 @@ impl Database {
             Storage::Ram => Vec::new(),
         };
         let mut schema = self.schema.lock();
-        replace_entry(&mut schema, old.id(), entry)?;
         let start = schema.log_start;
-        schema.publish(&durable, start, snapshots)?;
+        schema.publish(&durable, start, snapshots, |catalog| {
+            replace_entry(catalog, old.id(), entry)
+        })?;
         drop(schema);
         self.engine().put_table(new);
         if old.definition().storage == Storage::DiscOnly {
@@ -287,9 +311,20 @@ impl Database {
         let table = self.engine().table(name).ok_or(DatabaseError::NoTable)?;
         let mut definition = table.definition().clone();
         change(&mut definition);
-        self.change(|schema| {
-            let entry = entry_of(&mut schema.catalog, table.id()).ok_or(DatabaseError::NoTable)?;
+        self.reenter(&table, definition, |_| {})
+    }
+
+    /// Puts a definition over the same rows, and `change` on the catalog's entry with it.
+    fn reenter(
+        &self,
+        table: &Table,
+        definition: Definition,
+        change: impl FnOnce(&mut Entry),
+    ) -> Result<(), DatabaseError> {
+        self.change(|catalog| {
+            let entry = entry_of(catalog, table.id())?;
             entry.definition = definition.clone();
+            change(entry);
             Ok(())
         })?;
         self.engine().put_table(Arc::new(table.with_definition(definition)));
@@ -299,31 +334,37 @@ impl Database {
     /// Changes the catalog, durably where there is a directory; all or nothing.
     fn change(
         &self,
-        f: impl FnOnce(&mut Schema) -> Result<(), DatabaseError>,
+        f: impl FnOnce(&mut Catalog) -> Result<(), DatabaseError>,
     ) -> Result<(), DatabaseError> {
         let mut schema = self.schema.lock();
-        let before = schema.catalog.clone();
-        f(&mut schema)?;
         if let Some(durable) = self.durable.load().as_ref() {
             let start = schema.log_start;
-            schema.publish(durable, start, Vec::new()).inspect_err(|_| schema.catalog = before)?;
+            return schema.publish(durable, start, Vec::new(), f);
         }
+        let mut next = schema.catalog.clone();
+        f(&mut next)?;
+        schema.catalog = next;
         Ok(())
     }
 }
 
-fn replace_entry(schema: &mut Schema, old: u32, entry: Entry) -> Result<(), DatabaseError> {
-    *entry_of(&mut schema.catalog, old).ok_or(DatabaseError::NoTable)? = entry;
+fn replace_entry(catalog: &mut Catalog, old: u32, entry: Entry) -> Result<(), DatabaseError> {
+    *entry_of(catalog, old)? = entry;
     Ok(())
 }
 
-fn new_body(
+/// A body without rows for a number that no table of the manifest has. A table that was given
+/// up before the manifest named it may have had the number, and have left rows on disk.
+pub(crate) fn empty_body(
     definition: &Definition,
     id: u32,
     durable: Option<&Durable>,
 ) -> Result<Body, DatabaseError> {
     match durable {
-        Some(durable) => Ok(body_of(definition, id, &durable.sled)?),
-        None => Ok(Body::in_memory(definition.kind)),
+        Some(durable) if definition.storage == Storage::DiscOnly => {
+            durable.sled.remove(id)?;
+            Ok(body_of(definition, id, &durable.sled)?)
+        }
+        _ => Ok(Body::in_memory(definition.kind)),
     }
 }

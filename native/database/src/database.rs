@@ -15,6 +15,7 @@ use std::sync::{Arc, Weak};
 use arc_swap::ArcSwapOption;
 use magnesia_engine::apply::{Op, apply, apply_op};
 use magnesia_engine::commit::Recorder;
+use magnesia_engine::engine::Published;
 use magnesia_engine::locks::Wake;
 use magnesia_engine::txn::{Overlay, OwnTable};
 use magnesia_engine::{Engine, Table, TableError, counter};
@@ -42,7 +43,7 @@ pub enum Durability {
 }
 
 /// The schema as memory has it, and the snapshots that the manifest names.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Schema {
     pub(crate) catalog: Catalog,
     pub(crate) snapshots: Vec<SnapshotEntry>,
@@ -81,11 +82,12 @@ thread_local! {
 }
 
 impl Database {
-    /// An empty database in memory; `wake` tells the processes that wait for locks.
+    /// An empty database in memory; `wake` tells the processes that wait for locks, `published`
+    /// gets every map of its tables.
     #[must_use]
-    pub fn in_memory(wake: Arc<dyn Wake>) -> Arc<Self> {
+    pub fn in_memory(wake: Arc<dyn Wake>, published: Published) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
-            engine: Engine::new(wake),
+            engine: Engine::new(wake, published),
             durable: ArcSwapOption::empty(),
             schema: Mutex::default(),
             dumping: Mutex::new(()),
@@ -131,8 +133,11 @@ impl Database {
         RECORDER.with_borrow_mut(|recorder| {
             recorder.clear();
             recorder.add_overlay(own);
-            own.tables().iter().for_each(|own| own.table().body().note_change());
-            self.append(durable, recorder, || apply(own)).map(Some)
+            let apply = || {
+                own.tables().iter().for_each(|own| own.table().body().note_change());
+                apply(own)
+            };
+            self.append(durable, recorder, apply).map(Some)
         })
     }
 
@@ -155,8 +160,11 @@ impl Database {
         RECORDER.with_borrow_mut(|recorder| {
             recorder.clear();
             recorder.add(table.id(), &op);
-            table.body().note_change();
-            self.append(durable, recorder, || apply_op(table, op)).map(Some)
+            let apply = || {
+                table.body().note_change();
+                apply_op(table, op)
+            };
+            self.append(durable, recorder, apply).map(Some)
         })
     }
 
@@ -175,7 +183,6 @@ impl Database {
         }
         let durable = self.durable.load();
         let durable = durable.as_ref().ok_or(DatabaseError::NoDirectory)?;
-        table.body().note_change();
         let made = RefCell::new(None);
         let mut recorder = Recorder::default();
         let make = || {
@@ -186,6 +193,7 @@ impl Database {
         };
         let applied = durable.log.append_made(make, |record, _| {
             let row: Row = made.take().ok_or(TableError::NoSuchKey)?;
+            table.body().note_change();
             table.body().write(row.clone())?;
             Ok((row, record.len()))
         });
@@ -198,6 +206,8 @@ impl Database {
         }
     }
 
+    /// Appends a record and runs `apply` under the log's lock. The note of a change belongs in
+    /// there: a dump takes the notes under the same lock, with the line that it draws.
     fn append(
         &self,
         durable: &Durable,

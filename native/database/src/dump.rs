@@ -13,7 +13,7 @@ use magnesia_engine::schema::Storage;
 use magnesia_engine::table::{Direction, Position};
 use magnesia_engine::{Table, TableError};
 use magnesia_store::snapshot::snapshot_name;
-use magnesia_store::{Lsn, Manifest, SnapshotEntry, SnapshotWriter};
+use magnesia_store::{Lsn, Manifest, SnapshotEntry, SnapshotWriter, StoreError};
 use magnesia_term::Row;
 use magnesia_term::portable::{self, Dictionary};
 
@@ -53,9 +53,9 @@ impl Database {
         let snapshots = write_snapshots(&durable, durable.log.end(), tables)?;
         let mut schema = self.schema.lock();
         let start = schema.log_start;
-        schema.publish(&durable, start, snapshots)?;
+        let published = schema.publish(&durable, start, snapshots, |_| Ok(()));
         drop(dumping);
-        Ok(())
+        published
     }
 
     fn take_changed(&self) -> Vec<Arc<Table>> {
@@ -79,51 +79,86 @@ impl Database {
             durable.sled.sync()?;
         }
         let mut schema = self.schema.lock();
-        schema.publish(durable, line, snapshots)?;
+        schema.publish(durable, line, snapshots, |_| Ok(()))?;
         durable.log.drop_before(line)?;
         Ok(())
     }
 }
 
 impl Schema {
-    /// Makes the manifest say what memory says, with new snapshots in the place of old ones.
+    /// Changes the catalog and makes the manifest say so, with new snapshots in the place of
+    /// old ones; memory follows when the manifest is on disk, and not at all otherwise.
+    ///
+    /// The log is synced first: a snapshot has rows of transactions whose record may be in the
+    /// page cache only, and those must not be there by half after a power cut.
     ///
     /// # Errors
-    /// When the disk fails: which of the two manifests is there is unknown then, so the log
-    /// refuses everything until it is opened anew.
+    /// What `change` returns. When the disk is full, the old manifest is in place and all goes
+    /// on; when it fails, which of the two is there is unknown, so the log refuses everything
+    /// until it is opened anew.
     pub(crate) fn publish(
         &mut self,
         durable: &Durable,
         log_start: Lsn,
         new: Vec<(u32, SnapshotEntry)>,
+        change: impl FnOnce(&mut Catalog) -> Result<(), DatabaseError>,
     ) -> Result<(), DatabaseError> {
-        for (table, snapshot) in new {
-            // A table that was deleted meanwhile has no entry, and its snapshot is swept later.
-            if let Some(entry) = self.catalog.tables.iter_mut().find(|entry| entry.id == table) {
-                entry.snapshot = Some(snapshot.id);
-                self.snapshots.push(snapshot);
+        let mut next = Self { log_start, ..self.clone() };
+        change(&mut next.catalog)?;
+        let names: Vec<String> = new.iter().map(|(_, snapshot)| snapshot.name.clone()).collect();
+        let gone = next.adopt(new);
+        match next.store(durable) {
+            Ok(()) => {
+                *self = next;
+                gone.iter().for_each(|snapshot| discard(durable, &snapshot.name));
+                Ok(())
+            }
+            Err(error @ StoreError::Full { .. }) => {
+                names.iter().for_each(|name| discard(durable, name));
+                Err(error.into())
+            }
+            Err(error) => {
+                durable.log.poison(&error.to_string());
+                Err(error.into())
             }
         }
+    }
+
+    /// Gives tables their new snapshots; returns those that no table has any more.
+    fn adopt(&mut self, new: Vec<(u32, SnapshotEntry)>) -> Vec<SnapshotEntry> {
+        for (table, snapshot) in new {
+            // A table that was deleted meanwhile has no entry, and no use for its snapshot.
+            if let Some(entry) = self.catalog.tables.iter_mut().find(|entry| entry.id == table) {
+                entry.snapshot = Some(snapshot.id);
+            }
+            self.snapshots.push(snapshot);
+        }
         let is_named = |id: u64| self.catalog.tables.iter().any(|e| e.snapshot == Some(id));
-        let (kept, gone): (Vec<_>, Vec<_>) =
+        let (kept, gone) =
             std::mem::take(&mut self.snapshots).into_iter().partition(|s| is_named(s.id));
         self.snapshots = kept;
-        self.log_start = log_start;
+        gone
+    }
+
+    fn store(&self, durable: &Durable) -> Result<(), StoreError> {
+        if let Some(reason) = durable.log.broken() {
+            return Err(StoreError::Broken { reason });
+        }
+        durable.log.sync(durable.log.end())?;
         let manifest = Manifest {
             log_id: durable.log_id,
-            log_start,
+            log_start: self.log_start,
             snapshots: self.snapshots.clone(),
             payload: self.catalog.encode(),
         };
-        manifest
-            .store(&*durable.disk, &durable.limits)
-            .inspect_err(|error| durable.log.poison(&error.to_string()))?;
-        for snapshot in gone {
-            // One that can't be removed now is swept at the next opening.
-            drop(durable.disk.remove(&snapshot.name));
-        }
-        Ok(())
+        manifest.store(&*durable.disk, &durable.limits)
     }
+}
+
+/// Removes a snapshot that no manifest names; one that can't be removed now is swept at the
+/// next opening.
+fn discard(durable: &Durable, name: &str) {
+    drop(durable.disk.remove(name));
 }
 
 pub(crate) fn write_snapshots(
@@ -131,7 +166,17 @@ pub(crate) fn write_snapshots(
     line: Lsn,
     tables: &[Arc<Table>],
 ) -> Result<Vec<(u32, SnapshotEntry)>, DatabaseError> {
-    tables.iter().map(|table| Ok((table.id(), write_snapshot(durable, line, table)?))).collect()
+    let mut written: Vec<(u32, SnapshotEntry)> = Vec::with_capacity(tables.len());
+    for table in tables {
+        match write_snapshot(durable, line, table) {
+            Ok(snapshot) => written.push((table.id(), snapshot)),
+            Err(error) => {
+                written.iter().for_each(|(_, snapshot)| discard(durable, &snapshot.name));
+                return Err(error);
+            }
+        }
+    }
+    Ok(written)
 }
 
 fn write_snapshot(
@@ -161,10 +206,10 @@ fn write_snapshot(
         })?;
         for row in &rows {
             block.add(row);
-        }
-        if block.rows.len() >= BLOCK_BYTES {
-            writer.block(&block.finish())?;
-            block = Block::default();
+            if block.rows.len() >= BLOCK_BYTES {
+                writer.block(&block.finish())?;
+                block = Block::default();
+            }
         }
     }
     if block.count > 0 {

@@ -12,8 +12,9 @@ use std::sync::Arc;
 
 use magnesia_engine::apply::{Op, apply_op};
 use magnesia_engine::commit::replay;
+use magnesia_engine::engine::Published;
 use magnesia_engine::locks::Wake;
-use magnesia_engine::schema::{Definition, Storage};
+use magnesia_engine::schema::{Definition, Kind, Storage};
 use magnesia_engine::table::Body;
 use magnesia_engine::{Table, TableError};
 use magnesia_store::{
@@ -63,7 +64,12 @@ pub fn create(dir: &Path, owner: &str) -> Result<(), DatabaseError> {
     Ok(())
 }
 
-fn create_in(disk: &Arc<dyn Disk>) -> Result<(u64, Log), DatabaseError> {
+/// Makes an empty log and a manifest that names it, on any disk.
+///
+/// # Errors
+/// When there are records already; when the disk fails.
+#[doc(hidden)]
+pub fn create_in(disk: &Arc<dyn Disk>) -> Result<(u64, Log), DatabaseError> {
     let log_id = fastrand::u64(1..);
     let log = Log::create(Arc::clone(disk), log_id, limits())?;
     let manifest = Manifest {
@@ -116,6 +122,7 @@ pub fn open(
     dir: &Path,
     owner: &str,
     wake: Arc<dyn Wake>,
+    published: Published,
 ) -> Result<Arc<Database>, DatabaseError> {
     let no_database = || DatabaseError::NoDatabase { dir: dir.display().to_string() };
     if !dir.is_dir() {
@@ -124,16 +131,21 @@ pub fn open(
     let disk: Arc<dyn Disk> = Arc::new(RealDisk::open(dir)?);
     let lock = LockFile::acquire(dir, owner)?;
     let manifest = Manifest::load(&*disk, &limits())?.ok_or_else(no_database)?;
-    open_in(dir, disk, Some(lock), &manifest, wake)
+    open_in(dir, disk, Some(lock), &manifest, wake, published)
 }
 
 /// Opens what a manifest names on any disk; rows of tables on disk are under `dir`.
-pub(crate) fn open_in(
+///
+/// # Errors
+/// As [`open`].
+#[doc(hidden)]
+pub fn open_in(
     dir: &Path,
     disk: Arc<dyn Disk>,
     lock: Option<LockFile>,
     manifest: &Manifest,
     wake: Arc<dyn Wake>,
+    published: Published,
 ) -> Result<Arc<Database>, DatabaseError> {
     let catalog = Catalog::decode(&manifest.payload)?;
     manifest.sweep(&*disk)?;
@@ -147,7 +159,7 @@ pub(crate) fn open_in(
         |lsn, record| replay_record(&tables, lsn, record),
     )?;
     let durable = durable_of(dir, disk, lock, manifest.log_id, log, sled)?;
-    let database = Database::in_memory(wake);
+    let database = Database::in_memory(wake, published);
     for loaded in tables.values() {
         database.engine().put_table(Arc::clone(&loaded.table));
     }
@@ -199,7 +211,7 @@ impl Database {
         let (log_id, log) = create_in(&disk)?;
         let durable = durable_of(dir, disk, Some(lock), log_id, log, SledRows::in_dir(dir))?;
         let mut schema = self.schema.lock();
-        schema.publish(&durable, Lsn::START, Vec::new())?;
+        schema.publish(&durable, Lsn::START, Vec::new(), |_| Ok(()))?;
         self.durable.store(Some(Arc::new(durable)));
         Ok(())
     }
@@ -247,7 +259,9 @@ fn load_tables(
         }
         let snapshot = snapshots.iter().find(|snapshot| Some(snapshot.id) == entry.snapshot);
         if let Some(snapshot) = snapshot {
-            load(disk, snapshot, &body)?;
+            // A bag's rows of one key come back in the order in which they were written.
+            let threads = if entry.definition.kind == Kind::Bag { 1 } else { LOADERS_MAX };
+            load(disk, snapshot, &body, threads)?;
         }
         let lsn = snapshot.map_or(Lsn::START, |snapshot| snapshot.lsn);
         let table = Arc::new(Table::new(entry.id, entry.definition.clone(), body));
@@ -270,11 +284,16 @@ pub(crate) fn body_of(
 }
 
 /// Loads a snapshot into an empty body, several blocks at a time.
-fn load(disk: &dyn Disk, snapshot: &SnapshotEntry, body: &Body) -> Result<(), DatabaseError> {
+fn load(
+    disk: &dyn Disk,
+    snapshot: &SnapshotEntry,
+    body: &Body,
+    threads_max: usize,
+) -> Result<(), DatabaseError> {
     let reader = SnapshotReader::open(disk, &snapshot.name, snapshot.id)?;
     let blocks = Mutex::new(reader.blocks());
     let failure = Mutex::new(None);
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(LOADERS_MAX);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(threads_max);
     let work = || {
         while failure.lock().is_none() {
             let Some(block) = blocks.lock().next() else { return };
@@ -318,7 +337,8 @@ fn replay_record(tables: &LoadedTables, lsn: Lsn, record: &[u8]) -> Result<(), D
 }
 
 /// The manifest's own entry for a table.
-pub(crate) fn entry_of(catalog: &mut Catalog, id: u32) -> Option<&mut Entry> {
-    catalog.tables.iter_mut().find(|entry| entry.id == id)
+pub(crate) fn entry_of(catalog: &mut Catalog, id: u32) -> Result<&mut Entry, DatabaseError> {
+    let mut tables = catalog.tables.iter_mut();
+    tables.find(|entry| entry.id == id).ok_or(DatabaseError::NoTable)
 }
 

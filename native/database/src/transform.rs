@@ -7,14 +7,13 @@
 
 use std::sync::Arc;
 
-use magnesia_engine::schema::{Definition, Storage};
-use magnesia_engine::table::Body;
+use magnesia_engine::schema::Definition;
 use magnesia_engine::{Table, TableError};
 use magnesia_term::{Atom, Row};
 
+use crate::alter::empty_body;
 use crate::database::Database;
 use crate::error::DatabaseError;
-use crate::open::body_of;
 
 /// A table being made in the place of another.
 pub struct Transform {
@@ -39,12 +38,7 @@ impl Transform {
         let definition = Definition { record_name, arity, properties, ..old.definition().clone() };
         let id = database.reserve_id();
         let durable = database.durable.load_full();
-        let body = match durable.as_deref() {
-            Some(durable) if definition.storage == Storage::DiscOnly => {
-                body_of(&definition, id, &durable.sled)?
-            }
-            _ => Body::in_memory(definition.kind),
-        };
+        let body = empty_body(&definition, id, durable.as_deref())?;
         for &position in &definition.indexes {
             body.add_index(position)?;
         }

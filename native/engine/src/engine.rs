@@ -19,9 +19,13 @@ use crate::table::Table;
 /// Tables by name.
 pub type Tables = HashMap<Atom, Arc<Table>, foldhash::fast::FixedState>;
 
+/// Called with every new map of tables, while changes are held out.
+pub type Published = Box<dyn Fn(&Arc<Tables>) + Send + Sync>;
+
 /// A database's tables, locks and counters.
 pub struct Engine {
     tables: ArcSwap<Tables>,
+    published: Published,
     /// Held by whoever changes the set of tables.
     changing: Mutex<()>,
     locks: LockTable,
@@ -43,11 +47,13 @@ pub struct Counters {
 }
 
 impl Engine {
-    /// No tables; `wake` tells the processes that wait for locks.
+    /// No tables; `wake` tells the processes that wait for locks, `published` gets every map of
+    /// tables from the first one on.
     #[must_use]
-    pub fn new(wake: Arc<dyn Wake>) -> Self {
+    pub fn new(wake: Arc<dyn Wake>, published: Published) -> Self {
         Self {
             tables: ArcSwap::default(),
+            published,
             changing: Mutex::new(()),
             locks: LockTable::new(wake),
             next_tid: AtomicU64::new(1),
@@ -72,9 +78,19 @@ impl Engine {
     pub fn put_table(&self, table: Arc<Table>) {
         let changing = self.changing.lock();
         let mut tables = Tables::clone(&self.tables.load());
-        tables.insert(table.definition().name, table);
-        self.tables.store(Arc::new(tables));
+        let id = table.id();
+        let old = tables.insert(table.definition().name, table);
+        self.publish(tables);
+        if let Some(old) = old.filter(|old| old.id() != id) {
+            old.retire();
+        }
         drop(changing);
+    }
+
+    fn publish(&self, tables: Tables) {
+        let tables = Arc::new(tables);
+        (self.published)(&tables);
+        self.tables.store(tables);
     }
 
     /// Removes a table; returns it if there was one.
@@ -82,9 +98,10 @@ impl Engine {
         let changing = self.changing.lock();
         let mut tables = Tables::clone(&self.tables.load());
         let removed = tables.remove(&name);
-        self.tables.store(Arc::new(tables));
+        self.publish(tables);
         drop(changing);
         if let Some(table) = &removed {
+            table.retire();
             self.locks.forget_table(table.id());
         }
         removed

@@ -130,7 +130,7 @@ impl Index {
     /// Removes all entries at once and returns them to be dropped at leisure.
     pub(crate) fn detach(&self) -> DetachedIndex {
         self.entries.store(0, Ordering::Relaxed);
-        DetachedIndex { _entries: self.tree.detach() }
+        DetachedIndex { _entries: self.tree.detach(|| ()).0 }
     }
 
     /// Calls `f` on each row whose value is `=:=` to a packed value, in key order.
@@ -155,12 +155,15 @@ impl Index {
     }
 
     /// Visits rows of one part of the index from a position; returns where the next part is.
+    /// When `f` says stop, the rows of its entry are still all shown.
     pub(crate) fn scan(
         &self,
         position: &TreePosition,
         mut f: impl FnMut(&Key, &Row) -> bool,
     ) -> Option<TreePosition> {
-        self.tree.scan_up(position, |entry, slot| slot.rows().iter().all(|row| f(entry, row)))
+        self.tree.scan_up(position, |entry, slot| {
+            slot.rows().iter().fold(true, |on, row| f(entry, row) && on)
+        })
     }
 
     /// Bytes of the entries, without the rows.

@@ -3,7 +3,10 @@
 //! What they answer is compared with the real `ets` in `pattern_beam`.
 
 #[path = "pattern_beam/term.rs"]
-#[allow(dead_code, reason = "the terms of the oracle's generator, of which this uses some")]
+#[allow(
+    dead_code,
+    reason = "the terms of the oracle's generator, of which this uses some"
+)]
 mod term;
 
 use magnesia_engine::pattern::{
@@ -25,19 +28,26 @@ fn compile(clauses: Vec<Term>) -> Spec {
 
 fn host() -> Host {
     let node = Atom::intern("nonode@nohost").expect("there is room");
-    Host { self_pid: Term::Nil.packed().into(), node }
+    Host {
+        self_pid: Term::Nil.packed().into(),
+        node,
+    }
 }
 
 fn run_term(spec: &Spec, term: &Term) -> Option<Vec<u8>> {
     let (bytes, host, mut scratch) = (term.packed(), host(), Scratch::default());
-    spec.run_term(&bytes, &host, &mut scratch).map(|out| match out {
-        Out::Whole => bytes.clone(),
-        Out::Term(result) => result.to_vec(),
-    })
+    spec.run_term(&bytes, &host, &mut scratch)
+        .map(|out| match out {
+            Out::Whole => bytes.clone(),
+            Out::Term(result) => result.to_vec(),
+        })
 }
 
 fn at(term: Term, inclusive: bool) -> Edge {
-    Edge::At { term: term.packed().into(), inclusive }
+    Edge::At {
+        term: term.packed().into(),
+        inclusive,
+    }
 }
 
 #[test]
@@ -46,7 +56,10 @@ fn a_constant_key_in_every_clause_is_a_set_of_keys() {
     let two = clause(tuple([atom("tab"), Int(2), atom("$1")]), vec![]);
     let open = clause(tuple([atom("tab"), atom("$1"), atom("_")]), vec![]);
     let keys = |spec: &Spec| spec.values_at(2).map(<[_]>::len);
-    assert_eq!(keys(&compile(vec![one.clone(), two.clone(), one.clone()])), Some(2));
+    assert_eq!(
+        keys(&compile(vec![one.clone(), two.clone(), one.clone()])),
+        Some(2)
+    );
     assert_eq!(keys(&compile(vec![one, two, open])), None);
 }
 
@@ -68,10 +81,22 @@ fn guards_that_must_hold_give_a_range() {
     let head = tuple([atom("tab"), atom("$1"), atom("$2")]);
     let lower = call(">=", vec![atom("$1"), Int(10)]);
     let upper = call("<", vec![atom("$1"), call("const", vec![Int(20)])]);
-    let wider = call(">", vec![Int(30), call("element", vec![Int(2), atom("$_")])]);
-    let spec = compile(vec![clause(head, vec![call("andalso", vec![lower, upper]), wider])]);
+    let wider = call(
+        ">",
+        vec![Int(30), call("element", vec![Int(2), atom("$_")])],
+    );
+    let spec = compile(vec![clause(
+        head,
+        vec![call("andalso", vec![lower, upper]), wider],
+    )]);
     let range = spec.range_at(2).expect("there are guards");
-    assert_eq!(*range, Range { lower: at(Int(10), true), upper: at(Int(20), false) });
+    assert_eq!(
+        *range,
+        Range {
+            lower: at(Int(10), true),
+            upper: at(Int(20), false)
+        }
+    );
     assert_eq!(spec.range_at(3), None);
 }
 
@@ -89,7 +114,12 @@ fn equality_of_numbers_is_a_range_and_of_other_terms_a_value() {
     let equal = |constant| call("==", vec![atom("$1"), constant]);
     let number = compile(vec![clause(head.clone(), vec![equal(Int(1))])]);
     assert_eq!(number.values_at(2), None);
-    assert!(number.range_at(2).expect("it is bounded").contains(&Float(1.0).packed()));
+    assert!(
+        number
+            .range_at(2)
+            .expect("it is bounded")
+            .contains(&Float(1.0).packed())
+    );
     let name = compile(vec![clause(head, vec![equal(atom("a"))])]);
     assert_eq!(name.values_at(2).map(<[_]>::len), Some(1));
 }
@@ -105,8 +135,18 @@ fn clauses_share_the_range_around_all_of_them() {
     };
     let spec = compile(vec![clause_for(5, 7), clause_for(1, 3)]);
     let range = spec.range_at(2).expect("there are guards");
-    assert_eq!(*range, Range { lower: at(Int(1), false), upper: at(Int(7), true) });
-    assert!(compile(vec![clause_for(7, 5)]).range_at(2).is_some_and(Range::is_empty));
+    assert_eq!(
+        *range,
+        Range {
+            lower: at(Int(1), false),
+            upper: at(Int(7), true)
+        }
+    );
+    assert!(
+        compile(vec![clause_for(7, 5)])
+            .range_at(2)
+            .is_some_and(Range::is_empty)
+    );
 }
 
 #[test]
@@ -132,7 +172,10 @@ fn ranges_of_prefixes_and_terms_share_a_hull() {
         terms.resize(3, atom("_"));
         clause(tuple([atom("tab"), Term::Tuple(terms)]), vec![])
     };
-    let constant = clause(tuple([atom("tab"), tuple([Int(9), Int(0), Int(0)])]), vec![]);
+    let constant = clause(
+        tuple([atom("tab"), tuple([Int(9), Int(0), Int(0)])]),
+        vec![],
+    );
     let spec = compile(vec![key(2), key(1), constant]);
     let range = spec.range_at(2).expect("all are bounded");
     assert!(matches!(range.lower, Edge::Prefix { count: 1, .. }));
@@ -161,7 +204,11 @@ fn deep_terms_take_no_stack() {
         }
         tuple([atom("tab"), Term::Packed(packed)])
     };
-    let spec = compile(vec![tuple([deep(&atom("$1")), Term::Nil, list(vec![atom("$1")])])]);
+    let spec = compile(vec![tuple([
+        deep(&atom("$1")),
+        Term::Nil,
+        list(vec![atom("$1")]),
+    ])]);
     assert_eq!(run_term(&spec, &deep(&Int(7))), Some(Int(7).packed()));
     let long = list(vec![atom("_"); 300_000]);
     let spec = compile(vec![clause(long, vec![])]);
@@ -192,7 +239,10 @@ fn a_variable_is_given_out_as_a_part_of_the_row() {
     ])]);
     let body = [Int(1).packed(), Term::Bits(vec![7; 300], 8).packed()].concat();
     let row = Row::new(0, 2, &body);
-    let record = Record { name: Atom::intern("tab").expect("there is room"), row: &row };
+    let record = Record {
+        name: Atom::intern("tab").expect("there is room"),
+        row: &row,
+    };
     let (host, mut scratch) = (host(), Scratch::default());
     let Some(Out::Term(term)) = spec.run(record, &host, &mut scratch) else {
         panic!("the row matches");

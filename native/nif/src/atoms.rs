@@ -8,6 +8,7 @@ rustler::atoms! {
     end_of_table = "$end_of_table",
     whole_table = "______WHOLETABLE_____",
     stick = "______STICK_____",
+    of_global = "______GLOBAL_____",
     closed, no_table, no_key, read_only, bad_type, bad_position, badarg, bad_kind, exists,
     nested, not_owner, storage, disc_full, broken, damaged, in_use, too_new, bug, too_large,
     no_directory,

@@ -253,7 +253,7 @@ thread_local! {
     static CALLER: Cell<*mut ErlNifEnv> = const { Cell::new(std::ptr::null_mut()) };
 }
 
-/// Runs `f` as part of a call with this environment.
+/// Runs `f`, which may send messages, as part of a call with this environment.
 #[inline]
 pub(crate) fn as_caller<R>(env: Env<'_>, f: impl FnOnce() -> R) -> R {
     let outer = CALLER.replace(env.as_c_arg());

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use magnesia_engine::Table;
-use magnesia_term::{Packer, Row};
+use magnesia_term::{Packer, Row, packed};
 use rustler::{Env, Term};
 
 use crate::{atoms, raw, reply, source};
@@ -16,9 +16,38 @@ thread_local! {
 /// Memory that a thread's packer keeps between calls.
 const KEPT_BYTES_MAX: usize = 1 << 20;
 
-/// Packs a term and calls `f` with its bytes.
+/// Longest binary key that is packed on the stack.
+const STACKED_BYTES_MAX: usize = 62;
+
+/// Packs a term and calls `f` with its bytes: integers, atoms and short binaries, as most keys
+/// are, on the stack.
 #[inline]
 pub(crate) fn with_packed<'a>(
+    env: Env<'a>,
+    term: Term<'a>,
+    f: impl FnOnce(&[u8]) -> Term<'a>,
+) -> Term<'a> {
+    let word = raw::word(term);
+    if let Some(int) = raw::small_of(word) {
+        let (bytes, length) = packed::of_int(int);
+        return f(&bytes[..length]);
+    }
+    if let Some(atom) = raw::atom_of(word) {
+        let [a, b, c, d] = atom.handle().to_le_bytes();
+        return f(&[packed::tag::ATOM, a, b, c, d]);
+    }
+    match raw::binary_of(env, word) {
+        Some(data) if data.len() <= STACKED_BYTES_MAX => {
+            let mut bytes = [packed::tag::BIN; STACKED_BYTES_MAX + 2];
+            bytes[1] = u8::try_from(data.len()).unwrap_or(0);
+            bytes[2..2 + data.len()].copy_from_slice(data);
+            f(&bytes[..2 + data.len()])
+        }
+        _ => with_packed_at_length(env, term, f),
+    }
+}
+
+fn with_packed_at_length<'a>(
     env: Env<'a>,
     term: Term<'a>,
     f: impl FnOnce(&[u8]) -> Term<'a>,
@@ -36,7 +65,7 @@ pub(crate) fn with_packed<'a>(
 }
 
 /// A term, packed in memory of its own.
-pub(crate) fn packed(term: Term<'_>) -> Option<Vec<u8>> {
+pub(crate) fn owned(term: Term<'_>) -> Option<Vec<u8>> {
     let mut packer = Packer::new();
     source::pack(term, &mut packer)?;
     Some(packer.into_bytes())
@@ -61,16 +90,17 @@ pub(crate) fn row_of<'a>(
     table: &Table,
     elements: &[raw::Word],
 ) -> Result<Row, Term<'a>> {
-    let mut packer = SCRATCH.take();
-    packer.clear();
-    let row = match source::pack_elements(env, elements, &mut packer) {
-        Some(()) => table
-            .row(elements.len(), packer.as_bytes())
-            .map_err(|error| reply::table(env, &error)),
-        None => Err(reply::error(env, atoms::badarg())),
-    };
-    if packer.len() <= KEPT_BYTES_MAX {
-        SCRATCH.set(packer);
-    }
-    row
+    SCRATCH.with_borrow_mut(|packer| {
+        packer.clear();
+        let row = match source::pack_elements(env, elements, packer) {
+            Some(()) => table
+                .row(elements.len(), packer.as_bytes())
+                .map_err(|error| reply::table(env, &error)),
+            None => Err(reply::error(env, atoms::badarg())),
+        };
+        if packer.len() > KEPT_BYTES_MAX {
+            *packer = Packer::new();
+        }
+        row
+    })
 }

@@ -5,11 +5,20 @@ use std::sync::Arc;
 use arc_swap::{ArcSwapOption, Guard};
 use magnesia_database::Database;
 use magnesia_engine::Table;
+use magnesia_engine::engine::{Published, Tables};
 use rustler::{Env, Term};
 
 use crate::{atoms, raw, reply};
 
 static DATABASE: ArcSwapOption<Database> = ArcSwapOption::const_empty();
+
+/// The tables of the open database, found without a look at the database.
+static TABLES: ArcSwapOption<Tables> = ArcSwapOption::const_empty();
+
+/// What a database that is opened here does with its tables.
+pub(crate) fn published() -> Published {
+    Box::new(|tables| TABLES.store(Some(Arc::clone(tables))))
+}
 
 /// The open database, without counting a reference.
 #[inline]
@@ -17,9 +26,16 @@ pub(crate) fn database() -> Guard<Option<Arc<Database>>> {
     DATABASE.load()
 }
 
-/// Opens another database in the place of the one there is; returns that.
-pub(crate) fn replace(database: Option<Arc<Database>>) -> Option<Arc<Database>> {
-    DATABASE.swap(database)
+/// Makes this the open database.
+pub(crate) fn set(database: Arc<Database>) {
+    DATABASE.store(Some(database));
+}
+
+/// Leaves no database open; returns the one that was.
+pub(crate) fn take() -> Option<Arc<Database>> {
+    let database = DATABASE.swap(None);
+    TABLES.store(None);
+    database
 }
 
 /// Calls `f` with the database, or says that none is open.
@@ -38,13 +54,13 @@ pub(crate) fn with_database<'a>(
 pub(crate) fn with_table<'a>(
     env: Env<'a>,
     name: Term<'a>,
-    f: impl FnOnce(&Arc<Database>, &Arc<Table>) -> Term<'a>,
+    f: impl FnOnce(&Arc<Table>) -> Term<'a>,
 ) -> Term<'a> {
-    let database = database();
-    let Some(database) = database.as_ref() else { return reply::error(env, atoms::closed()) };
-    let tables = database.engine().tables();
-    match raw::atom_of(raw::word(name)).and_then(|name| tables.get(&name)) {
-        Some(table) => f(database, table),
+    let tables = TABLES.load();
+    let name = raw::atom_of(raw::word(name));
+    match tables.as_ref().zip(name).and_then(|(tables, name)| tables.get(&name)) {
+        Some(table) => f(table),
+        None if database().is_none() => reply::error(env, atoms::closed()),
         None => reply::error(env, atoms::no_table()),
     }
 }

@@ -274,7 +274,7 @@ fn survives_a_power_cut_after_every_operation() {
 fn is_found(bug: Bug) {
     let found = (1..=300).find_map(|seed| Some((seed, explore(seed, bug).err()?)));
     let (seed, error) = found.unwrap_or_else(|| panic!("{bug:?} was not found in 300 scripts"));
-    println!("{bug:?} found by seed {seed}: {error}");
+    eprintln!("{bug:?} found by seed {seed}: {error}");
 }
 
 #[test]

@@ -148,6 +148,31 @@ fn a_full_disk_refuses_and_lifts_by_itself() {
     assert!(log.append(b"after").is_ok_and(|lsn| lsn > kept));
 }
 
+/// What a refused write left must not come back between later records after a power cut.
+#[test]
+fn the_rest_of_a_refused_write_never_comes_back() {
+    let disk = SimDisk::new(4);
+    let log = Log::create(Arc::new(disk.clone()), 1, Limits::default()).expect("room enough");
+    let kept = log.append(b"before").expect("room enough");
+    log.sync(kept).expect("a good disk");
+    let before = disk.files();
+    disk.plan(OpKind::Write, 0, Fault::Full);
+    disk.plan(OpKind::Write, 1, Fault::Full);
+    assert!(matches!(
+        log.append(&[3; 300]),
+        Err(StoreError::Full { .. })
+    ));
+    for seed in 0..50 {
+        for image in Image::ALL {
+            assert_eq!(
+                disk.crash(disk.operations(), image, seed).files(),
+                before,
+                "{seed}"
+            );
+        }
+    }
+}
+
 #[test]
 fn a_full_disk_at_a_rotation_leaves_the_log_usable() {
     let disk = SimDisk::new(5);
@@ -232,6 +257,115 @@ fn names_every_bit_that_flips() {
                 }
             }
         }
+    }
+}
+
+/// Zeros look like a write that was lost, but these writes were known to be on disk.
+#[test]
+fn names_a_range_of_zeros_where_something_was_synced() {
+    let (files, items) = closed();
+    let last = files
+        .keys()
+        .rfind(|name| name.ends_with(".mlog"))
+        .expect("a segment")
+        .clone();
+    for (name, bytes) in &files {
+        for from in 0..bytes.len() {
+            let mut wiped = files.clone();
+            let to = bytes.len().min(from + 40);
+            wiped.get_mut(name).expect("there")[from..to].fill(0);
+            if wiped == files {
+                continue;
+            }
+            // Without the mark at its end, the log has nothing that says how long it was.
+            let is_end = *name == last && to > bytes.len() - 24;
+            match opened(wiped) {
+                Ok(found) => assert!(is_end && items.starts_with(&found), "{name} from {from}"),
+                Err(error) => assert_eq!(names(&error), name, "from {from}: {error}"),
+            }
+        }
+    }
+}
+
+/// The same bytes twice: only what a later record says about its place tells them apart.
+#[test]
+fn a_lost_write_is_torn_before_and_damage_after_its_sync() {
+    for is_synced in [false, true] {
+        let disk = SimDisk::new(14);
+        let log = Log::create(Arc::new(disk.clone()), 1, Limits::default()).expect("empty disk");
+        let first = log.append(b"first").expect("a good disk");
+        if is_synced {
+            log.sync(first).expect("a good disk");
+        }
+        log.append(b"second").expect("a good disk");
+        drop(log);
+        let mut files = disk.files();
+        files.values_mut().next().expect("a segment")[36..36 + 29].fill(0);
+        let disk = Arc::new(SimDisk::with_files(files, 1));
+        let opened = Log::open(disk, 1, Lsn::START, Limits::default(), |_, _| {
+            Ok::<_, StoreError>(())
+        });
+        match opened {
+            Ok((_, found)) => assert!(!is_synced && found.records == 0 && found.cut.is_some()),
+            Err(error) => assert!(is_synced && names(&error).ends_with(".mlog"), "{error}"),
+        }
+    }
+}
+
+/// Nothing here was ever synced, but no power cut makes such bytes.
+#[test]
+fn names_a_flipped_bit_before_intact_records_that_were_never_synced() {
+    let disk = SimDisk::new(12);
+    let log = Log::create(Arc::new(disk.clone()), 1, Limits::default()).expect("an empty disk");
+    for payload in [&b"first"[..], b"second", b"third"] {
+        log.append(payload).expect("a good disk");
+    }
+    drop(log);
+    for at in 36..36 + 29 {
+        let mut files = disk.files();
+        files.values_mut().next().expect("a segment")[at] ^= 16;
+        let disk = Arc::new(SimDisk::with_files(files, 1));
+        let refused = Log::open(disk, 1, Lsn::START, Limits::default(), |_, _| {
+            Ok::<_, StoreError>(())
+        });
+        assert!(
+            matches!(refused, Err(StoreError::Damaged { offset: 36, .. })),
+            "byte {at}"
+        );
+    }
+}
+
+/// A segment that was begun proves that the one before it was complete.
+#[test]
+fn an_unfinished_segment_speaks_for_the_one_before() {
+    let disk = SimDisk::new(13);
+    let log = Log::create(Arc::new(disk.clone()), 1, Limits::default()).expect("an empty disk");
+    let end = log
+        .append(b"first")
+        .and_then(|_| log.append(b"second"))
+        .expect("a good disk");
+    assert_eq!(log.rotate().expect("a good disk"), end);
+    drop(log);
+    let open = |shorter: usize| {
+        let mut files = disk.files();
+        files
+            .values_mut()
+            .next_back()
+            .expect("the new segment")
+            .truncate(10);
+        let old = files.values_mut().next().expect("the old segment");
+        old.truncate(old.len() - shorter);
+        let disk = Arc::new(SimDisk::with_files(files, 1));
+        Log::open(disk, 1, Lsn::START, Limits::default(), |_, _| {
+            Ok::<_, StoreError>(())
+        })
+    };
+    assert!(open(0).is_ok_and(|(log, found)| log.end() == end && found.records == 2));
+    for shorter in [1, 29, 30] {
+        assert!(
+            matches!(open(shorter), Err(StoreError::Damaged { .. })),
+            "{shorter}"
+        );
     }
 }
 

@@ -164,6 +164,16 @@ impl<'a> Iterator for Items<'a> {
         self.bytes = rest;
         Some(term)
     }
+
+    #[inline]
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+
+    #[inline]
+    fn count(self) -> usize {
+        self.left
+    }
 }
 
 /// One level of a term, opened for reading.
@@ -231,6 +241,23 @@ pub fn small_int(bytes: &[u8]) -> Option<i64> {
         tag::INT64 => i64::from_le_bytes(eight(bytes)),
         _ => return None,
     })
+}
+
+/// An integer in its shortest form, without a buffer: the bytes, and how many of them.
+#[inline]
+#[must_use]
+pub fn of_int(value: i64) -> ([u8; 9], usize) {
+    let [a, b, c, d, e, f, g, h] = value.to_le_bytes();
+    let (tag, length) = if i8::try_from(value).is_ok() {
+        (tag::INT8, 2)
+    } else if i16::try_from(value).is_ok() {
+        (tag::INT16, 3)
+    } else if i32::try_from(value).is_ok() {
+        (tag::INT32, 5)
+    } else {
+        (tag::INT64, 9)
+    };
+    ([tag, a, b, c, d, e, f, g, h], length)
 }
 
 /// Opens the first term of `bytes`.

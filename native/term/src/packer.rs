@@ -74,19 +74,8 @@ impl Packer {
     /// Appends an integer in its shortest form.
     #[inline]
     pub fn int(&mut self, value: i64) {
-        if let Ok(small) = i8::try_from(value) {
-            self.bytes
-                .extend_from_slice(&[tag::INT8, small.cast_unsigned()]);
-        } else if let Ok(half) = i16::try_from(value) {
-            let [a, b] = half.to_le_bytes();
-            self.bytes.extend_from_slice(&[tag::INT16, a, b]);
-        } else if let Ok(word) = i32::try_from(value) {
-            let [a, b, c, d] = word.to_le_bytes();
-            self.bytes.extend_from_slice(&[tag::INT32, a, b, c, d]);
-        } else {
-            self.bytes.push(tag::INT64);
-            self.bytes.extend_from_slice(&value.to_le_bytes());
-        }
+        let (bytes, length) = packed::of_int(value);
+        self.bytes.extend_from_slice(&bytes[..length]);
     }
 
     /// Appends an integer given by sign and little-endian magnitude, in its shortest form.

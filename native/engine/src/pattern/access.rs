@@ -36,7 +36,9 @@ impl Columns {
     pub(super) fn of(clauses: &[(&[u8], &[u8])], words: &Words) -> Self {
         let mut all: Option<Vec<Column>> = None;
         for &(head, guards) in clauses {
-            let Some(facts) = Facts::of(head, guards, words) else { continue };
+            let Some(facts) = Facts::of(head, guards, words) else {
+                continue;
+            };
             all = Some(match all {
                 None => facts.columns,
                 Some(before) => shared(before, &facts.columns),
@@ -45,7 +47,10 @@ impl Columns {
         let is_hopeless = all.is_none();
         let mut columns = all.unwrap_or_default();
         columns.retain(|column| column.values.is_some() || !column.range.is_open());
-        Self { columns, is_hopeless }
+        Self {
+            columns,
+            is_hopeless,
+        }
     }
 
     pub(super) fn values_at(&self, position: usize) -> Option<&[Box<[u8]>]> {
@@ -56,7 +61,9 @@ impl Columns {
     }
 
     pub(super) fn range_at(&self, position: usize) -> Option<&Range> {
-        self.at(position).map(|column| &column.range).filter(|range| !range.is_open())
+        self.at(position)
+            .map(|column| &column.range)
+            .filter(|range| !range.is_open())
     }
 
     pub(super) fn positions(&self) -> impl Iterator<Item = usize> {
@@ -64,7 +71,9 @@ impl Columns {
     }
 
     fn at(&self, position: usize) -> Option<&Column> {
-        self.columns.iter().find(|column| column.position == position)
+        self.columns
+            .iter()
+            .find(|column| column.position == position)
     }
 }
 
@@ -77,8 +86,11 @@ fn shared(before: Vec<Column>, other: &[Column]) -> Vec<Column> {
             column.range.span(same.range.clone());
             column.values = match (column.values, &same.values) {
                 (Some(mut values), Some(more)) => {
-                    let new: Vec<_> =
-                        more.iter().filter(|value| !values.contains(value)).cloned().collect();
+                    let new: Vec<_> = more
+                        .iter()
+                        .filter(|value| !values.contains(value))
+                        .cloned()
+                        .collect();
                     values.extend(new);
                     Some(values)
                 }
@@ -100,7 +112,11 @@ struct Facts<'a> {
 impl<'a> Facts<'a> {
     /// `None` when no record can match the head.
     fn of(head: &[u8], guards: &[u8], words: &'a Words) -> Option<Self> {
-        let mut facts = Self { words, variables: Vec::new(), columns: Vec::new() };
+        let mut facts = Self {
+            words,
+            variables: Vec::new(),
+            columns: Vec::new(),
+        };
         match packed::view(head) {
             View::Atom(atom) if atom == words.any || number_of(atom).is_some() => {}
             View::Tuple(items) => {
@@ -127,7 +143,14 @@ impl<'a> Facts<'a> {
             View::Atom(atom) if number_of(atom).is_some() => self.variables.push((atom, position)),
             View::Tuple(items) => {
                 if let Some(edge) = prefix(items, self.words) {
-                    self.know(position, Range { lower: edge.clone(), upper: edge }, None);
+                    self.know(
+                        position,
+                        Range {
+                            lower: edge.clone(),
+                            upper: edge,
+                        },
+                        None,
+                    );
                 }
             }
             _ => {}
@@ -139,10 +162,18 @@ impl<'a> Facts<'a> {
             left.extend(parts);
             return;
         }
-        let View::Tuple(mut items) = packed::view(guard) else { return };
-        let Some(View::Atom(name)) = items.next().map(packed::view) else { return };
-        let (2, Some(a), Some(b)) = (items.count(), items.next(), items.next()) else { return };
-        let Some(Function::Compare(comparison)) = Function::find(name.name(), 2) else { return };
+        let View::Tuple(mut items) = packed::view(guard) else {
+            return;
+        };
+        let Some(View::Atom(name)) = items.next().map(packed::view) else {
+            return;
+        };
+        let (2, Some(a), Some(b)) = (items.count(), items.next(), items.next()) else {
+            return;
+        };
+        let Some(Function::Compare(comparison)) = Function::find(name.name(), 2) else {
+            return;
+        };
         if let Some(constant) = constant_of(b, self.words) {
             self.comparison(a, comparison, &constant);
         } else if let Some(constant) = constant_of(a, self.words) {
@@ -151,7 +182,9 @@ impl<'a> Facts<'a> {
     }
 
     fn comparison(&mut self, side: &[u8], comparison: Comparison, constant: &[u8]) {
-        let Some((range, is_exact)) = range_of(comparison, constant) else { return };
+        let Some((range, is_exact)) = range_of(comparison, constant) else {
+            return;
+        };
         for position in self.positions_of(side) {
             let value = is_exact.then(|| constant.into());
             self.know(position, range.clone(), value);
@@ -180,7 +213,9 @@ impl<'a> Facts<'a> {
             (View::Atom(name), View::Int(position), View::Atom(whole))
                 if name.name() == "element" && whole == self.words.whole =>
             {
-                usize::try_from(position).ok().filter(|&position| position >= 2)
+                usize::try_from(position)
+                    .ok()
+                    .filter(|&position| position >= 2)
             }
             _ => None,
         }
@@ -188,12 +223,20 @@ impl<'a> Facts<'a> {
 
     fn know(&mut self, position: usize, range: Range, value: Option<Box<[u8]>>) {
         let values = value.map(|value| vec![value]);
-        match self.columns.iter_mut().find(|column| column.position == position) {
+        match self
+            .columns
+            .iter_mut()
+            .find(|column| column.position == position)
+        {
             Some(column) => {
                 column.range.intersect(range);
                 column.values = column.values.take().or(values);
             }
-            None => self.columns.push(Column { position, values, range }),
+            None => self.columns.push(Column {
+                position,
+                values,
+                range,
+            }),
         }
     }
 }
@@ -201,20 +244,53 @@ impl<'a> Facts<'a> {
 impl Range {
     /// The range of the terms that are `==` this one.
     fn exactly(term: &[u8]) -> Self {
-        let edge = Edge::At { term: term.into(), inclusive: true };
-        Self { lower: edge.clone(), upper: edge }
+        let edge = Edge::At {
+            term: term.into(),
+            inclusive: true,
+        };
+        Self {
+            lower: edge.clone(),
+            upper: edge,
+        }
     }
 }
 
 /// The range where a comparison with a constant holds, and whether only the constant itself
 /// does; `None` when the comparison says nothing.
 fn range_of(comparison: Comparison, constant: &[u8]) -> Option<(Range, bool)> {
-    let edge = |inclusive| Edge::At { term: constant.into(), inclusive };
+    let edge = |inclusive| Edge::At {
+        term: constant.into(),
+        inclusive,
+    };
     Some(match comparison {
-        Comparison::Greater => (Range { lower: edge(false), upper: Edge::Open }, false),
-        Comparison::GreaterEqual => (Range { lower: edge(true), upper: Edge::Open }, false),
-        Comparison::Less => (Range { lower: Edge::Open, upper: edge(false) }, false),
-        Comparison::LessEqual => (Range { lower: Edge::Open, upper: edge(true) }, false),
+        Comparison::Greater => (
+            Range {
+                lower: edge(false),
+                upper: Edge::Open,
+            },
+            false,
+        ),
+        Comparison::GreaterEqual => (
+            Range {
+                lower: edge(true),
+                upper: Edge::Open,
+            },
+            false,
+        ),
+        Comparison::Less => (
+            Range {
+                lower: Edge::Open,
+                upper: edge(false),
+            },
+            false,
+        ),
+        Comparison::LessEqual => (
+            Range {
+                lower: Edge::Open,
+                upper: edge(true),
+            },
+            false,
+        ),
         Comparison::Exact => (Range::exactly(constant), true),
         Comparison::Equal => (Range::exactly(constant), !has_number(constant)),
         Comparison::NotEqual | Comparison::NotExact => return None,
@@ -223,7 +299,10 @@ fn range_of(comparison: Comparison, constant: &[u8]) -> Option<(Range, bool)> {
 
 fn has_number(term: &[u8]) -> bool {
     Walk::new(term, Maps::Enter).any(|(_, part)| {
-        matches!(packed::view(part), View::Int(_) | View::Big { .. } | View::Float(_))
+        matches!(
+            packed::view(part),
+            View::Int(_) | View::Big { .. } | View::Float(_)
+        )
     })
 }
 
@@ -245,5 +324,9 @@ fn prefix(items: Items<'_>, words: &Words) -> Option<Edge> {
         elements.extend_from_slice(item);
         count += 1;
     }
-    (count > 0).then(|| Edge::Prefix { arity, count, elements: elements.into() })
+    (count > 0).then(|| Edge::Prefix {
+        arity,
+        count,
+        elements: elements.into(),
+    })
 }

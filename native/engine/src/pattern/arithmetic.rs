@@ -68,8 +68,15 @@ fn float_of(big: &BigInt) -> Option<f64> {
     const DIGIT: f64 = 18_446_744_073_709_551_616.0;
     let (sign, digits) = big.to_u64_digits();
     #[expect(clippy::cast_precision_loss, reason = "the BEAM rounds each digit too")]
-    let magnitude = digits.iter().rev().fold(0.0, |sum: f64, &digit| sum * DIGIT + digit as f64);
-    let float = if sign == Sign::Minus { -magnitude } else { magnitude };
+    let magnitude = digits
+        .iter()
+        .rev()
+        .fold(0.0, |sum: f64, &digit| sum * DIGIT + digit as f64);
+    let float = if sign == Sign::Minus {
+        -magnitude
+    } else {
+        magnitude
+    };
     float.is_finite().then_some(float)
 }
 
@@ -121,7 +128,11 @@ pub(super) fn binary(operation: Binary, a: Number, b: Number) -> Option<Number> 
         Binary::Subtract => Number::integer(a - b),
         Binary::Multiply => {
             let is_too_large = a.bits() + b.bits() > INTEGER_BITS_MAX + 1;
-            if is_too_large { None } else { Number::integer(a * b) }
+            if is_too_large {
+                None
+            } else {
+                Number::integer(a * b)
+            }
         }
         Binary::Div | Binary::Rem if b.is_zero() => None,
         Binary::Div => Number::integer(a / b),

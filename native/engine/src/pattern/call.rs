@@ -107,7 +107,9 @@ impl Machine<'_, '_> {
         let (Value::Int(position), View::Tuple(mut items)) = (position, self.view(tuple)) else {
             return Err(Raised);
         };
-        let index = usize::try_from(position).ok().and_then(|at| at.checked_sub(1));
+        let index = usize::try_from(position)
+            .ok()
+            .and_then(|at| at.checked_sub(1));
         let term = items.nth(index.ok_or(Raised)?).ok_or(Raised)?;
         Ok(self.inside(tuple, term))
     }
@@ -124,7 +126,9 @@ impl Machine<'_, '_> {
     }
 
     fn is_record(&self, term: Value, name: Value, arity: Value) -> Result<Value, Raised> {
-        let View::Atom(name) = self.view(name) else { return Err(Raised) };
+        let View::Atom(name) = self.view(name) else {
+            return Err(Raised);
+        };
         let arity = small(arity)?;
         let is = match self.view(term) {
             View::Tuple(mut items) => {
@@ -157,13 +161,17 @@ impl Machine<'_, '_> {
     }
 
     fn hd(&self, list: Value) -> Result<Value, Raised> {
-        let View::List(mut items) = self.view(list) else { return Err(Raised) };
+        let View::List(mut items) = self.view(list) else {
+            return Err(Raised);
+        };
         let first = items.next().ok_or(Raised)?;
         Ok(self.inside(list, first))
     }
 
     fn tl(&mut self, list: Value) -> Result<Value, Raised> {
-        let View::List(mut items) = self.view(list) else { return Err(Raised) };
+        let View::List(mut items) = self.view(list) else {
+            return Err(Raised);
+        };
         items.next();
         if items.count() == 1 {
             let tail = items.next().ok_or(Raised)?;
@@ -183,7 +191,11 @@ impl Machine<'_, '_> {
             View::List(items) => {
                 let length = items.count() - 1;
                 let tail = items.last().ok_or(Raised)?;
-                if matches!(packed::view(tail), View::Nil) { Ok(count(length)) } else { Err(Raised) }
+                if matches!(packed::view(tail), View::Nil) {
+                    Ok(count(length))
+                } else {
+                    Err(Raised)
+                }
             }
             _ => Err(Raised),
         }
@@ -205,7 +217,9 @@ impl Machine<'_, '_> {
     }
 
     fn pair(&self, value: Value) -> Result<(Value, Value), Raised> {
-        let View::Tuple(mut items) = self.view(value) else { return Err(Raised) };
+        let View::Tuple(mut items) = self.view(value) else {
+            return Err(Raised);
+        };
         if items.count() != 2 {
             return Err(Raised);
         }
@@ -217,7 +231,11 @@ impl Machine<'_, '_> {
     fn binary_part(&mut self, binary: Value, from: Value, length: Value) -> Result<Value, Raised> {
         let (from, length) = (small(from)?, small(length)?);
         let size = self.bits(binary)?.bit_len() / 8;
-        let (from, length) = if length < 0 { (from + length, -length) } else { (from, length) };
+        let (from, length) = if length < 0 {
+            (from + length, -length)
+        } else {
+            (from, length)
+        };
         let from = usize::try_from(from).map_err(|_| Raised)?;
         let length = usize::try_from(length).map_err(|_| Raised)?;
         if from > size || length > size - from {

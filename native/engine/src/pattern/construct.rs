@@ -12,7 +12,9 @@ pub(super) fn tuple(out: &mut Packer, terms: &[&[u8]]) {
 
 /// Appends the list of all `terms` but the last, which is its tail and may be a list itself.
 pub(super) fn list(out: &mut Packer, terms: &[&[u8]]) {
-    let Some((&tail, elements)) = terms.split_last() else { return out.nil() };
+    let Some((&tail, elements)) = terms.split_last() else {
+        return out.nil();
+    };
     if elements.is_empty() {
         return out.raw(tail);
     }
@@ -45,8 +47,10 @@ pub(super) fn rest_of_list(out: &mut Packer, left: Items<'_>) {
 
 /// Appends the map of `terms`, keys and values in turn; of equal keys the last pair stays.
 pub(super) fn map(out: &mut Packer, terms: &[&[u8]]) {
-    let mut pairs: Vec<(&[u8], &[u8])> =
-        terms.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect();
+    let mut pairs: Vec<(&[u8], &[u8])> = terms
+        .chunks_exact(2)
+        .map(|pair| (pair[0], pair[1]))
+        .collect();
     // Stable, so that equal keys keep the order in which they were given.
     pairs.sort_by(|a, b| order::compare_exact(a.0, b.0));
     let mut kept: Vec<(&[u8], &[u8])> = Vec::with_capacity(pairs.len());

@@ -46,9 +46,17 @@ pub(super) enum Code {
     /// Goes on when `false` is on top, else jumps and leaves the answer.
     OrElse(u32),
     /// Pushes whether a variable compares so with a scalar constant.
-    Test { comparison: Comparison, slot: u32, constant: u32 },
+    Test {
+        comparison: Comparison,
+        slot: u32,
+        constant: u32,
+    },
     /// Fails unless a variable compares so with a scalar constant.
-    Require { comparison: Comparison, slot: u32, constant: u32 },
+    Require {
+        comparison: Comparison,
+        slot: u32,
+        constant: u32,
+    },
     /// Fails unless `true` is on top.
     Check,
     /// Drops the top.
@@ -97,13 +105,21 @@ pub(super) fn compile(
         return Err(Invalid::EmptyBody);
     }
     let body = writer.take();
-    Ok(Compiled { guards, body, is_read: writer.is_read })
+    Ok(Compiled {
+        guards,
+        body,
+        is_read: writer.is_read,
+    })
 }
 
 /// The arguments of `and` or `andalso`, if the guard is a call of one.
 pub(super) fn conjuncts(guard: &[u8]) -> Option<Vec<&[u8]>> {
-    let View::Tuple(mut items) = packed::view(guard) else { return None };
-    let View::Atom(name) = packed::view(items.next()?) else { return None };
+    let View::Tuple(mut items) = packed::view(guard) else {
+        return None;
+    };
+    let View::Atom(name) = packed::view(items.next()?) else {
+        return None;
+    };
     let is_one = matches!(name.name(), "and" | "andalso") && items.count() > 0;
     is_one.then(|| items.collect())
 }
@@ -229,7 +245,9 @@ impl<'a> Writer<'a> {
             self.is_read.fill(true);
             self.code.push(Code::Bindings);
         } else if let Some(number) = number_of(atom) {
-            let found = self.variables.binary_search_by_key(&number, |&(number, _)| number);
+            let found = self
+                .variables
+                .binary_search_by_key(&number, |&(number, _)| number);
             let slot = self.variables[found.map_err(|_| Invalid::Unbound(number))?].1;
             self.is_read[slot as usize] = true;
             self.code.push(Code::Slot(slot));
@@ -292,7 +310,10 @@ impl<'a> Writer<'a> {
             if index + 1 < arguments.len() {
                 tasks.push(Task::Jump { group, code });
             }
-            tasks.push(Task::Expression { term, depth: depth + 1 });
+            tasks.push(Task::Expression {
+                term,
+                depth: depth + 1,
+            });
         }
         Ok(())
     }
@@ -337,13 +358,19 @@ impl<'a> Writer<'a> {
 
     /// Replaces a constructor of constants by the constant it makes.
     fn fold(&mut self, code: Code, values: usize) -> Result<bool, Invalid> {
-        let Some(first) = self.code.len().checked_sub(values).filter(|&at| at >= self.barrier)
+        let Some(first) = self
+            .code
+            .len()
+            .checked_sub(values)
+            .filter(|&at| at >= self.barrier)
         else {
             return Ok(false);
         };
         let mut terms: Vec<&[u8]> = Vec::with_capacity(values);
         for code in &self.code[first..] {
-            let Code::Const(at) = *code else { return Ok(false) };
+            let Code::Const(at) = *code else {
+                return Ok(false);
+            };
             let rest = &self.constants[at as usize..];
             terms.push(&rest[..packed::len(rest)]);
         }
@@ -366,12 +393,16 @@ impl<'a> Writer<'a> {
     fn compare(&mut self, comparison: Comparison) {
         let from = self.code.len().saturating_sub(2).max(self.barrier);
         let test = match self.code[from..] {
-            [Code::Slot(slot), Code::Const(constant)] if self.is_scalar(constant) => {
-                Code::Test { comparison, slot, constant }
-            }
-            [Code::Const(constant), Code::Slot(slot)] if self.is_scalar(constant) => {
-                Code::Test { comparison: comparison.flipped(), slot, constant }
-            }
+            [Code::Slot(slot), Code::Const(constant)] if self.is_scalar(constant) => Code::Test {
+                comparison,
+                slot,
+                constant,
+            },
+            [Code::Const(constant), Code::Slot(slot)] if self.is_scalar(constant) => Code::Test {
+                comparison: comparison.flipped(),
+                slot,
+                constant,
+            },
             _ => return self.code.push(Code::Call(Function::Compare(comparison))),
         };
         self.code.truncate(from);
@@ -385,9 +416,17 @@ impl<'a> Writer<'a> {
 
     fn check(&mut self) {
         match self.code.last() {
-            Some(&Code::Test { comparison, slot, constant }) if self.code.len() > self.barrier => {
+            Some(&Code::Test {
+                comparison,
+                slot,
+                constant,
+            }) if self.code.len() > self.barrier => {
                 self.code.pop();
-                self.code.push(Code::Require { comparison, slot, constant });
+                self.code.push(Code::Require {
+                    comparison,
+                    slot,
+                    constant,
+                });
             }
             _ => self.code.push(Code::Check),
         }
@@ -395,12 +434,11 @@ impl<'a> Writer<'a> {
     }
 }
 
-fn push_all<'a>(
-    tasks: &mut Vec<Task<'a>>,
-    terms: impl Iterator<Item = &'a [u8]>,
-    depth: usize,
-) {
+fn push_all<'a>(tasks: &mut Vec<Task<'a>>, terms: impl Iterator<Item = &'a [u8]>, depth: usize) {
     let first = tasks.len();
-    tasks.extend(terms.map(|term| Task::Expression { term, depth: depth + 1 }));
+    tasks.extend(terms.map(|term| Task::Expression {
+        term,
+        depth: depth + 1,
+    }));
     tasks[first..].reverse();
 }

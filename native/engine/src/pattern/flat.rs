@@ -7,12 +7,12 @@
 use magnesia_term::packed;
 
 use super::Clause;
+use super::Record;
 use super::expression::Code;
 use super::head::{Head, NameTest, Step};
 use super::machine::{compare_scalar, offset};
 use super::value::Value;
 use super::walk::after;
-use super::Record;
 
 /// Whether [`run`] can answer for a clause.
 pub(super) fn fits(head: &Head, guards: &[Code], body: &[Code]) -> bool {
@@ -22,11 +22,7 @@ pub(super) fn fits(head: &Head, guards: &[Code], body: &[Code]) -> bool {
             let is_step = |step: &Step| {
                 matches!(
                     step,
-                    Step::Skip(_)
-                        | Step::Bind(_)
-                        | Step::Two(_)
-                        | Step::Five(_)
-                        | Step::Literal(_)
+                    Step::Skip(_) | Step::Bind(_) | Step::Two(_) | Step::Five(_) | Step::Literal(_)
                 )
             };
             !matches!(name, NameTest::Bind(_)) && rest.iter().all(is_step)
@@ -34,7 +30,9 @@ pub(super) fn fits(head: &Head, guards: &[Code], body: &[Code]) -> bool {
         Head::Whole(_) | Head::Other(_) => false,
     };
     is_flat
-        && guards.iter().all(|guard| matches!(guard, Code::Require { .. }))
+        && guards
+            .iter()
+            .all(|guard| matches!(guard, Code::Require { .. }))
         && matches!(body, [Code::Whole | Code::Slot(_) | Code::Const(_)])
 }
 
@@ -47,7 +45,10 @@ pub(super) fn run(
     slots: &mut [Value],
 ) -> Option<Value> {
     let bytes = record.row.body();
-    if let Head::Tuple { arity, name, rest, .. } = &clause.head {
+    if let Head::Tuple {
+        arity, name, rest, ..
+    } = &clause.head
+    {
         let is_named = match *name {
             NameTest::Any => true,
             NameTest::Is(wanted) => wanted == record.name,
@@ -59,8 +60,17 @@ pub(super) fn run(
         walk(bytes, rest, constants, slots)?;
     }
     for guard in &clause.guards {
-        let Code::Require { comparison, slot, constant } = *guard else { return None };
-        let Value::Row(at) = slots[slot as usize] else { return None };
+        let Code::Require {
+            comparison,
+            slot,
+            constant,
+        } = *guard
+        else {
+            return None;
+        };
+        let Value::Row(at) = slots[slot as usize] else {
+            return None;
+        };
         let term = &bytes[at as usize..];
         if !compare_scalar(comparison, term, &constants[constant as usize..]) {
             return None;

@@ -80,7 +80,12 @@ pub(super) enum Head {
     /// One variable.
     Whole(u32),
     /// A tuple of one element or more: steps of the first element, then of the others.
-    Tuple { arity: usize, name: NameTest, first: Vec<Step>, rest: Vec<Step> },
+    Tuple {
+        arity: usize,
+        name: NameTest,
+        first: Vec<Step>,
+        rest: Vec<Step>,
+    },
     /// Anything else; no record matches it.
     Other(Vec<Step>),
 }
@@ -101,7 +106,11 @@ pub(super) fn compile(
     constants: &mut Vec<u8>,
 ) -> Result<Compiled, Invalid> {
     let order = Order::of(head, words)?;
-    let mut variables: Vec<_> = order.slots.iter().map(|(&n, &(slot, _))| (n, slot)).collect();
+    let mut variables: Vec<_> = order
+        .slots
+        .iter()
+        .map(|(&n, &(slot, _))| (n, slot))
+        .collect();
     variables.sort_unstable();
     let mut writer = Writer {
         source: head,
@@ -114,7 +123,11 @@ pub(super) fn compile(
         marks: 0,
     };
     let head = writer.head()?;
-    Ok(Compiled { head, variables, marks: writer.marks as usize })
+    Ok(Compiled {
+        head,
+        variables,
+        marks: writer.marks as usize,
+    })
 }
 
 /// Offsets of all parts that keep a term around them from being a constant, ascending.
@@ -143,7 +156,9 @@ enum Waiting<'a> {
 
 impl Order {
     fn of(head: &[u8], words: &Words) -> Result<Self, Invalid> {
-        let mut order = Self { slots: HashMap::new() };
+        let mut order = Self {
+            slots: HashMap::new(),
+        };
         let mut waiting = Vec::new();
         order.meet(head, head, &mut waiting);
         while let Some(next) = waiting.pop() {
@@ -176,7 +191,8 @@ impl Order {
         if let Some(first) = rest.next() {
             self.meet(head, first, waiting);
         }
-        if rest.count() > 1 {
+        // By path: as a method this would be `Iterator::count`, which walks the list.
+        if Items::count(&rest) > 1 {
             waiting.push(Waiting::Cells(rest));
         } else if let Some(tail) = rest.next() {
             self.meet(head, tail, waiting);
@@ -188,7 +204,9 @@ impl Order {
             View::Atom(atom) => {
                 if let Some(number) = number_of(atom) {
                     let slot = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
-                    self.slots.entry(number).or_insert((slot, offset_of(head, term)));
+                    self.slots
+                        .entry(number)
+                        .or_insert((slot, offset_of(head, term)));
                 }
             }
             View::Tuple(_) | View::List(_) | View::Map(_) => waiting.push(Waiting::Term(term)),
@@ -199,9 +217,7 @@ impl Order {
 
 fn check_map_key(key: &[u8], words: &Words) -> Result<(), Invalid> {
     match packed::view(key) {
-        View::Atom(atom) if atom == words.any || number_of(atom).is_some() => {
-            Err(Invalid::MapKey)
-        }
+        View::Atom(atom) if atom == words.any || number_of(atom).is_some() => Err(Invalid::MapKey),
         _ => Ok(()),
     }
 }
@@ -209,8 +225,15 @@ fn check_map_key(key: &[u8], words: &Words) -> Result<(), Invalid> {
 /// What is still to be written, last first.
 enum Task<'a> {
     Term(&'a [u8]),
-    Tail { term: &'a [u8], count: u32, mark: u32 },
-    Key { mark: u32, key: &'a [u8] },
+    Tail {
+        term: &'a [u8],
+        count: u32,
+        mark: u32,
+    },
+    Key {
+        mark: u32,
+        key: &'a [u8],
+    },
     MapEnd(u32),
 }
 
@@ -248,7 +271,12 @@ impl<'a> Writer<'a> {
                 }
                 let mut rest = std::mem::take(&mut self.steps);
                 trim(&mut rest);
-                Ok(Head::Tuple { arity, name, first, rest })
+                Ok(Head::Tuple {
+                    arity,
+                    name,
+                    first,
+                    rest,
+                })
             }
             _ => Ok(Head::Other(self.steps_of(self.source)?)),
         }
@@ -317,7 +345,11 @@ impl<'a> Writer<'a> {
         }
         let mark = self.mark();
         self.steps.push(Step::Open { count, mark });
-        tasks.push(Task::Tail { term: tail, count, mark });
+        tasks.push(Task::Tail {
+            term: tail,
+            count,
+            mark,
+        });
         push_reversed(tasks, items.take(count as usize), Task::Term);
         Ok(())
     }
@@ -339,7 +371,9 @@ impl<'a> Writer<'a> {
     }
 
     fn tail(&mut self, term: &[u8], count: u32, mark: u32) {
-        let View::Atom(atom) = packed::view(term) else { return };
+        let View::Atom(atom) = packed::view(term) else {
+            return;
+        };
         let Some((slot, binds)) = self.occurrence(atom, term) else {
             self.steps.push(Step::TailSkip { mark });
             return;
@@ -371,7 +405,10 @@ impl<'a> Writer<'a> {
 
     fn constant(&mut self, term: &[u8]) -> Result<Span, Invalid> {
         let term = &term[..packed::len(term)];
-        let span = Span { at: small(self.constants.len())?, len: small(term.len())? };
+        let span = Span {
+            at: small(self.constants.len())?,
+            len: small(term.len())?,
+        };
         self.constants.extend_from_slice(term);
         Ok(span)
     }
@@ -405,7 +442,12 @@ pub(super) fn small(number: usize) -> Result<u32, Invalid> {
 
 /// Takes out bindings that nobody reads and steps after the last one that can fail.
 pub(super) fn forget_unread(head: &mut Head, is_read: &[bool]) {
-    let Head::Tuple { name, first, rest, .. } = head else { return };
+    let Head::Tuple {
+        name, first, rest, ..
+    } = head
+    else {
+        return;
+    };
     let mut is_read = is_read.to_vec();
     for step in first.iter().chain(rest.iter()) {
         if let Step::Same(slot)

@@ -176,7 +176,11 @@ pub(super) fn compare_scalar(comparison: Comparison, term: &[u8], scalar: &[u8])
     if scalar[0] == tag::ATOM && term.starts_with(&scalar[..5]) {
         return comparison.holds(Ordering::Equal);
     }
-    compare(comparison, &term[..packed::len(term)], &scalar[..packed::len(scalar)])
+    compare(
+        comparison,
+        &term[..packed::len(term)],
+        &scalar[..packed::len(scalar)],
+    )
 }
 
 /// The integer of the 64-bit range that begins here, if one does.

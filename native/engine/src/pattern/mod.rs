@@ -212,7 +212,9 @@ impl Spec {
     /// Whether every clause answers the record itself.
     #[must_use]
     pub fn always_whole(&self) -> bool {
-        self.clauses.iter().all(|clause| matches!(clause.body.last(), Some(Code::Whole)))
+        self.clauses
+            .iter()
+            .all(|clause| matches!(clause.body.last(), Some(Code::Whole)))
     }
 
     /// The packed constants of which one must be `=:=` the element at this position (2 is the

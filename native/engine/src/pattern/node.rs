@@ -18,13 +18,21 @@ fn atom_at(bytes: &[u8]) -> Option<Atom> {
     let (&tag, rest) = bytes.split_first()?;
     let (length, rest) = match tag {
         119 | 115 => (usize::from(*rest.first()?), rest.get(1..)?),
-        118 | 100 => (usize::from(u16::from_be_bytes([*rest.first()?, *rest.get(1)?])), rest.get(2..)?),
+        118 | 100 => (
+            usize::from(u16::from_be_bytes([*rest.first()?, *rest.get(1)?])),
+            rest.get(2..)?,
+        ),
         _ => return None,
     };
     let name = rest.get(..length)?;
     let is_latin1 = matches!(tag, 115 | 100);
     if is_latin1 {
-        return Atom::intern(&name.iter().map(|&byte| char::from(byte)).collect::<String>());
+        return Atom::intern(
+            &name
+                .iter()
+                .map(|&byte| char::from(byte))
+                .collect::<String>(),
+        );
     }
     Atom::intern(std::str::from_utf8(name).ok()?)
 }

@@ -67,10 +67,21 @@ impl Range {
     /// Whether the term lies in it.
     #[must_use]
     pub fn contains(&self, term: &[u8]) -> bool {
-        let before = Cut { what: What::Term(term), is_after: false };
-        let after = Cut { what: What::Term(term), is_after: true };
-        self.lower.cut(true).is_none_or(|lower| compare(lower, before).is_le())
-            && self.upper.cut(false).is_none_or(|upper| compare(upper, after).is_ge())
+        let before = Cut {
+            what: What::Term(term),
+            is_after: false,
+        };
+        let after = Cut {
+            what: What::Term(term),
+            is_after: true,
+        };
+        self.lower
+            .cut(true)
+            .is_none_or(|lower| compare(lower, before).is_le())
+            && self
+                .upper
+                .cut(false)
+                .is_none_or(|upper| compare(upper, after).is_ge())
     }
 
     /// Whether neither side is bounded.
@@ -106,12 +117,23 @@ impl Edge {
     fn cut(&self, is_lower: bool) -> Option<Cut<'_>> {
         match self {
             Self::Open => None,
-            Self::At { term, inclusive } => {
-                Some(Cut { what: What::Term(term), is_after: *inclusive != is_lower })
-            }
-            Self::Prefix { arity, count, elements } => {
+            Self::At { term, inclusive } => Some(Cut {
+                what: What::Term(term),
+                is_after: *inclusive != is_lower,
+            }),
+            Self::Prefix {
+                arity,
+                count,
+                elements,
+            } => {
                 let elements = Items::new(elements, *count);
-                Some(Cut { what: What::Prefix { arity: *arity, elements }, is_after: !is_lower })
+                Some(Cut {
+                    what: What::Prefix {
+                        arity: *arity,
+                        elements,
+                    },
+                    is_after: !is_lower,
+                })
             }
         }
     }
@@ -128,37 +150,48 @@ fn stands_beyond(edge: &Edge, other: &Edge, is_lower: bool, narrow: Ordering) ->
 
 fn compare(a: Cut<'_>, b: Cut<'_>) -> Ordering {
     match (a.what, b.what) {
-        (What::Term(x), What::Term(y)) => {
-            order::compare(x, y).then(a.is_after.cmp(&b.is_after))
-        }
+        (What::Term(x), What::Term(y)) => order::compare(x, y).then(a.is_after.cmp(&b.is_after)),
         (What::Prefix { .. }, What::Term(y)) => {
             prefix_to_term(a.what, y).unwrap_or_else(|| side(a))
         }
-        (What::Term(x), What::Prefix { .. }) => {
-            prefix_to_term(b.what, x).unwrap_or_else(|| side(b)).reverse()
-        }
+        (What::Term(x), What::Prefix { .. }) => prefix_to_term(b.what, x)
+            .unwrap_or_else(|| side(b))
+            .reverse(),
         (
             What::Prefix { arity, elements },
-            What::Prefix { arity: other_arity, elements: other },
-        ) => arity.cmp(&other_arity).then_with(|| match elementwise(elements, other) {
-            Ordering::Equal if elements.count() < other.count() => side(a),
-            Ordering::Equal if elements.count() > other.count() => side(b).reverse(),
-            Ordering::Equal => a.is_after.cmp(&b.is_after),
-            unequal => unequal,
-        }),
+            What::Prefix {
+                arity: other_arity,
+                elements: other,
+            },
+        ) => arity
+            .cmp(&other_arity)
+            .then_with(|| match elementwise(elements, other) {
+                Ordering::Equal if elements.count() < other.count() => side(a),
+                Ordering::Equal if elements.count() > other.count() => side(b).reverse(),
+                Ordering::Equal => a.is_after.cmp(&b.is_after),
+                unequal => unequal,
+            }),
     }
 }
 
 /// How a cut stands to what lies inside its prefix.
 fn side(cut: Cut<'_>) -> Ordering {
-    if cut.is_after { Ordering::Greater } else { Ordering::Less }
+    if cut.is_after {
+        Ordering::Greater
+    } else {
+        Ordering::Less
+    }
 }
 
 /// How the tuples of a prefix stand to a term; `None` when the term is one of them.
 fn prefix_to_term(prefix: What<'_>, term: &[u8]) -> Option<Ordering> {
-    let What::Prefix { arity, elements } = prefix else { return None };
+    let What::Prefix { arity, elements } = prefix else {
+        return None;
+    };
     let unequal = match packed::view(term) {
-        View::Tuple(items) => arity.cmp(&items.count()).then_with(|| elementwise(elements, items)),
+        View::Tuple(items) => arity
+            .cmp(&items.count())
+            .then_with(|| elementwise(elements, items)),
         View::Int(_) | View::Big { .. } | View::Float(_) | View::Atom(_) | View::Ext(..) => {
             Ordering::Greater
         }
@@ -168,5 +201,8 @@ fn prefix_to_term(prefix: What<'_>, term: &[u8]) -> Option<Ordering> {
 }
 
 fn elementwise(a: Items<'_>, b: Items<'_>) -> Ordering {
-    a.zip(b).map(|(a, b)| order::compare(a, b)).find(|o| o.is_ne()).unwrap_or(Ordering::Equal)
+    a.zip(b)
+        .map(|(a, b)| order::compare(a, b))
+        .find(|o| o.is_ne())
+        .unwrap_or(Ordering::Equal)
 }

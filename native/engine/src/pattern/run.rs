@@ -32,7 +32,11 @@ impl Machine<'_, '_> {
         while let Some(&instruction) = code.get(next) {
             next += 1;
             match instruction {
-                Code::Require { comparison, slot, constant } => {
+                Code::Require {
+                    comparison,
+                    slot,
+                    constant,
+                } => {
                     if !self.test(comparison, slot, constant) {
                         return None;
                     }
@@ -88,7 +92,11 @@ impl Machine<'_, '_> {
             Code::Map(pairs) => Ok(self.gather(pairs as usize * 2, construct::map)),
             Code::And(count) => self.junction(count as usize, true),
             Code::Or(count) => self.junction(count as usize, false),
-            Code::Test { comparison, slot, constant } => {
+            Code::Test {
+                comparison,
+                slot,
+                constant,
+            } => {
                 let holds = self.test(comparison, slot, constant);
                 Ok(self.boolean(holds))
             }

@@ -19,7 +19,10 @@ pub(super) fn number_of(atom: Atom) -> Option<u32> {
     if !plain || digits.is_empty() || (digits.len() > 1 && digits.starts_with('0')) {
         return None;
     }
-    digits.parse::<u32>().ok().filter(|&number| i32::try_from(number).is_ok())
+    digits
+        .parse::<u32>()
+        .ok()
+        .filter(|&number| i32::try_from(number).is_ok())
 }
 
 /// Whether a term holds `'_'` or a variable in a tuple or list at any depth; what
@@ -35,7 +38,9 @@ pub fn has_variables(term: &[u8]) -> bool {
 fn is_loose_variable(atom: Atom) -> bool {
     let name = atom.name();
     name == "_"
-        || name.strip_prefix('$').is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit()))
+        || name
+            .strip_prefix('$')
+            .is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// Whether a walk enters maps or passes over them.
@@ -60,7 +65,11 @@ pub(super) struct Walk<'a> {
 impl<'a> Walk<'a> {
     /// A walk over the first term of `bytes`.
     pub(super) fn new(bytes: &'a [u8], maps: Maps) -> Self {
-        Self { bytes: &bytes[..packed::len(bytes)], at: 0, maps }
+        Self {
+            bytes: &bytes[..packed::len(bytes)],
+            at: 0,
+            maps,
+        }
     }
 }
 

@@ -24,7 +24,12 @@ impl Machine<'_, '_> {
                 };
                 true
             }
-            Head::Tuple { arity, name, first, rest } => match self.subject {
+            Head::Tuple {
+                arity,
+                name,
+                first,
+                rest,
+            } => match self.subject {
                 Subject::Record(record) => {
                     let fits = record.row.elements() + 1 == *arity;
                     fits && self.names(*name, record.name) && self.walk(0, rest).is_some()
@@ -140,20 +145,27 @@ impl Machine<'_, '_> {
     fn tail(&mut self, at: usize, count: u32, mark: u32) -> Option<(Value, usize)> {
         let bytes = self.subject.bytes();
         let start = self.scratch.marks[mark as usize] as usize;
-        let View::List(items) = packed::view(&bytes[start..]) else { return None };
+        let View::List(items) = packed::view(&bytes[start..]) else {
+            return None;
+        };
         let end = start + packed::len(&bytes[start..]);
         let left = items.count().checked_sub(count as usize)?;
         if left == 1 {
             return Some((Value::Row(offset(at)), end));
         }
         let left = Items::new(&bytes[at..end], left);
-        Some((self.make(|_, work| construct::rest_of_list(work, left)), end))
+        Some((
+            self.make(|_, work| construct::rest_of_list(work, left)),
+            end,
+        ))
     }
 
     fn map_value(&self, mark: u32, key: Span) -> Next {
         let bytes = self.subject.bytes();
         let start = self.scratch.marks[mark as usize] as usize;
-        let View::Map(items) = packed::view(&bytes[start..]) else { return None };
+        let View::Map(items) = packed::view(&bytes[start..]) else {
+            return None;
+        };
         let end = start + packed::len(&bytes[start..]);
         value_in(items, self.span(key)).map(|value| end - value.len())
     }

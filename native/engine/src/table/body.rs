@@ -293,16 +293,14 @@ impl Body {
     /// # Errors
     /// When the rows are on disk and the disk fails.
     pub fn detach(&self) -> Result<Detached, TableError> {
-        let rows = match &self.store {
-            Store::Set(hashed) => Old::Set(hashed.detach()),
-            Store::Bag(hashed) => Old::Bag(hashed.detach()),
-            Store::Ordered(tree) => Old::Ordered(tree.detach()),
-            Store::Paged(paged) => {
-                paged.clear()?;
-                Old::Paged
-            }
+        let held = self.indexes.load();
+        let indexes = || held.iter().map(|index| index.detach()).collect();
+        let (rows, indexes) = match &self.store {
+            Store::Set(hashed) => first(hashed.detach(indexes), Old::Set),
+            Store::Bag(hashed) => first(hashed.detach(indexes), Old::Bag),
+            Store::Ordered(tree) => first(tree.detach(indexes), Old::Ordered),
+            Store::Paged(paged) => (Old::Paged, paged.clear(indexes)?),
         };
-        let indexes = self.indexes.load().iter().map(|index| index.detach()).collect();
         Ok(Detached { rows, _indexes: indexes })
     }
 
@@ -386,4 +384,8 @@ impl Body {
             index.replace(old, new);
         }
     }
+}
+
+fn first<A, B, C>(pair: (A, B), f: impl FnOnce(A) -> C) -> (C, B) {
+    (f(pair.0), pair.1)
 }

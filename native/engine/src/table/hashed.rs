@@ -89,6 +89,12 @@ impl<S: Slot> Leaves<S> {
         Self { bits: 0, list: vec![leaf_of(Segment::new(ROOT_BITS))] }
     }
 
+    /// The leaves in order, each once though it stands for several hash prefixes.
+    fn each(&self) -> impl Iterator<Item = &Leaf<S>> {
+        let is_new = |at: usize| at == 0 || !Arc::ptr_eq(&self.list[at - 1], &self.list[at]);
+        self.list.iter().enumerate().filter(move |(at, _)| is_new(*at)).map(|(_, leaf)| &***leaf)
+    }
+
     #[inline]
     fn index(&self, hash: u32) -> usize {
         (u64::from(hash << ROOT_BITS) >> (32 - self.bits)) as usize
@@ -264,19 +270,20 @@ impl<S: Slot> Hashed<S> {
         true
     }
 
-    /// Removes everything; what was there is returned, to be counted and dropped at leisure.
-    pub(crate) fn detach(&self) -> Vec<Segment<S>> {
-        let mut old = Vec::new();
+    /// Removes everything and runs `with` while nobody can read or write; what was there is
+    /// returned, to be counted and dropped at leisure.
+    pub(crate) fn detach<R>(&self, with: impl FnOnce() -> R) -> (Vec<Segment<S>>, R) {
+        let growing: Vec<_> = self.roots.iter().map(|root| root.growing.lock()).collect();
+        let all: Vec<_> = self.roots.iter().map(|root| root.leaves.load_full()).collect();
+        let mut held: Vec<_> = all.iter().flat_map(|leaves| leaves.each()).map(|leaf| leaf.0.write()).collect();
+        let result = with();
         for root in &self.roots {
-            let growing = root.growing.lock();
-            let leaves = root.leaves.swap(Arc::new(Leaves::empty()));
-            for leaf in &leaves.list {
-                // A leaf stands once for each hash prefix; the first visit takes its segment.
-                old.extend(leaf.0.write().take());
-            }
-            drop(growing);
+            root.leaves.store(Arc::new(Leaves::empty()));
         }
-        old
+        let old = held.iter_mut().filter_map(|segment| segment.take()).collect();
+        drop(held);
+        drop(growing);
+        (old, result)
     }
 
     /// Bytes of all arrays and directories, without the rows.
@@ -288,14 +295,9 @@ impl<S: Slot> Hashed<S> {
 fn root_bytes<S: Slot>(root: &Root<S>) -> usize {
     let leaves = root.leaves.load();
     let mut bytes = leaves.list.capacity() * size_of::<usize>() + size_of::<CachePadded<Root<S>>>();
-    let mut last: Option<&Arc<CachePadded<Leaf<S>>>> = None;
-    for leaf in &leaves.list {
-        if last.is_some_and(|last| Arc::ptr_eq(last, leaf)) {
-            continue;
-        }
+    for leaf in leaves.each() {
         let segment_bytes = leaf.0.read().as_ref().map_or(0, Segment::heap_bytes);
         bytes += size_of::<CachePadded<Leaf<S>>>() + segment_bytes;
-        last = Some(leaf);
     }
     bytes
 }

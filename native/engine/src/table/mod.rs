@@ -18,6 +18,7 @@ pub(crate) mod tree;
 pub mod walk;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use magnesia_term::Row;
 
@@ -33,19 +34,32 @@ pub struct Table {
     id: u32,
     definition: Definition,
     body: Arc<Body>,
+    is_retired: AtomicBool,
 }
 
 impl Table {
     /// A table of this definition over `body`, numbered for the lock table.
     #[must_use]
     pub fn new(id: u32, definition: Definition, body: Arc<Body>) -> Self {
-        Self { id, definition, body }
+        Self { id, definition, body, is_retired: false.into() }
     }
 
     /// The same table under another definition.
     #[must_use]
     pub fn with_definition(&self, definition: Definition) -> Self {
-        Self { id: self.id, definition, body: Arc::clone(&self.body) }
+        Self::new(self.id, definition, Arc::clone(&self.body))
+    }
+
+    /// Notes that this table was deleted, or that other rows are in its place.
+    pub fn retire(&self) {
+        self.is_retired.store(true, Ordering::Release);
+    }
+
+    /// Whether it was deleted or replaced: whoever waited for its lock looks its name up again.
+    #[must_use]
+    #[inline]
+    pub fn is_retired(&self) -> bool {
+        self.is_retired.load(Ordering::Acquire)
     }
 
     /// Number of the table, unique in its database's life.

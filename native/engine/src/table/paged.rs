@@ -186,12 +186,14 @@ impl Paged {
         Ok(result)
     }
 
-    pub(crate) fn clear(&self) -> Result<(), TableError> {
+    /// Removes everything and runs `with` while nobody can read or write a key.
+    pub(crate) fn clear<R>(&self, with: impl FnOnce() -> R) -> Result<R, TableError> {
         let held: Vec<_> = self.stripes.iter().map(|stripe| stripe.lock()).collect();
         self.rows.clear()?;
         self.count.store(0, Ordering::Relaxed);
+        let result = with();
         drop(held);
-        Ok(())
+        Ok(result)
     }
 
     /// Visits some rows beyond a key; returns the last key when there may be more.

@@ -211,13 +211,18 @@ impl<V> Tree<V> {
         }
     }
 
-    /// Removes everything; what was there is returned, to be counted and dropped at leisure.
-    pub(crate) fn detach(&self) -> Vec<BTreeMap<Key, V>> {
+    /// Removes everything and runs `with` while nobody can read or write; what was there is
+    /// returned, to be counted and dropped at leisure.
+    pub(crate) fn detach<R>(&self, with: impl FnOnce() -> R) -> (Vec<BTreeMap<Key, V>>, R) {
         let growing = self.growing.lock();
-        let fences = self.fences.swap(Arc::new(Fences::of(Map::new())));
-        let old = fences.leaves.iter().filter_map(|leaf| leaf.write().take()).collect();
+        let fences = self.fences.load_full();
+        let mut held: Vec<_> = fences.leaves.iter().map(|leaf| leaf.write()).collect();
+        let result = with();
+        self.fences.store(Arc::new(Fences::of(Map::new())));
+        let old = held.iter_mut().filter_map(|leaf| leaf.take()).collect();
+        drop(held);
         drop(growing);
-        old
+        (old, result)
     }
 
     /// Bytes of nodes and fences for `entries` entries, without what values point to.

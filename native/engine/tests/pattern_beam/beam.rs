@@ -9,7 +9,7 @@ use magnesia_term::{Atom, ExtKind, Packer};
 use crate::external::{encode, encode_atom, list_head, tuple_head};
 
 /// What our engine answered to one specification.
-pub enum Ours {
+pub(crate) enum Ours {
     /// It does not compile.
     Refused,
     /// Each row, packed, with the result if it matched.
@@ -17,18 +17,18 @@ pub enum Ours {
 }
 
 /// A running `erl`; it ends when its pipe is closed.
-pub struct Beam {
+pub(crate) struct Beam {
     child: Child,
     input: Option<ChildStdin>,
     output: ChildStdout,
     batch: Vec<u8>,
     cases: usize,
     /// Terms that only a VM can make, packed: pid, port, reference and two funs.
-    pub special: Vec<Vec<u8>>,
+    pub(crate) special: Vec<Vec<u8>>,
 }
 
 impl Beam {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let mut child = Command::new("erl")
             .args(["-noinput", "-eval", include_str!("oracle.erl")])
             .stdin(Stdio::piped())
@@ -37,8 +37,14 @@ impl Beam {
             .expect("erl is installed");
         let input = child.stdin.take();
         let output = child.stdout.take().expect("it is piped");
-        let mut beam =
-            Self { child, input, output, batch: Vec::new(), cases: 0, special: Vec::new() };
+        let mut beam = Self {
+            child,
+            input,
+            output,
+            batch: Vec::new(),
+            cases: 0,
+            special: Vec::new(),
+        };
         beam.send(b"hello");
         let hello = beam.receive();
         beam.special = special_terms(&hello);
@@ -46,18 +52,23 @@ impl Beam {
     }
 
     /// The host whose answers agree with that VM.
-    pub fn host(&self) -> Host {
+    pub(crate) fn host(&self) -> Host {
         let node = Atom::intern("nonode@nohost").expect("there is room");
-        Host { self_pid: self.special[0].clone().into(), node }
+        Host {
+            self_pid: self.special[0].clone().into(),
+            node,
+        }
     }
 
     /// Puts a case into the batch.
-    pub fn add(&mut self, spec: &[u8], ours: &Ours) {
+    pub(crate) fn add(&mut self, spec: &[u8], ours: &Ours) {
         let out = &mut self.batch;
         self.cases += 1;
         tuple_head(2, out);
         encode(spec, out);
-        let Ours::Rows(rows) = ours else { return encode_atom("refused", out) };
+        let Ours::Rows(rows) = ours else {
+            return encode_atom("refused", out);
+        };
         tuple_head(2, out);
         encode_atom("rows", out);
         if !rows.is_empty() {
@@ -79,7 +90,7 @@ impl Beam {
     }
 
     /// Sends the batch; the answer is empty when the BEAM agrees with all of it.
-    pub fn disagreements(&mut self) -> String {
+    pub(crate) fn disagreements(&mut self) -> String {
         let mut frame = vec![131];
         if self.cases > 0 {
             list_head(self.cases, &mut frame);

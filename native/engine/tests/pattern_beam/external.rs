@@ -6,7 +6,7 @@ use magnesia_term::View;
 use magnesia_term::packed;
 
 /// Appends the external form of a packed term, without the version byte.
-pub fn encode(term: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn encode(term: &[u8], out: &mut Vec<u8>) {
     match packed::view(term) {
         View::Int(int) => match i32::try_from(int) {
             Ok(word) => {
@@ -15,7 +15,10 @@ pub fn encode(term: &[u8], out: &mut Vec<u8>) {
             }
             Err(_) => big(int < 0, &int.unsigned_abs().to_le_bytes(), out),
         },
-        View::Big { negative, magnitude } => big(negative, magnitude, out),
+        View::Big {
+            negative,
+            magnitude,
+        } => big(negative, magnitude, out),
         View::Float(float) => {
             out.push(70);
             out.extend_from_slice(&float.to_be_bytes());
@@ -50,28 +53,39 @@ pub fn encode(term: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-pub fn encode_atom(name: &str, out: &mut Vec<u8>) {
+pub(crate) fn encode_atom(name: &str, out: &mut Vec<u8>) {
     out.push(118);
-    out.extend_from_slice(&u16::try_from(name.len()).expect("names are short").to_be_bytes());
+    out.extend_from_slice(
+        &u16::try_from(name.len())
+            .expect("names are short")
+            .to_be_bytes(),
+    );
     out.extend_from_slice(name.as_bytes());
 }
 
-pub fn tuple_head(arity: usize, out: &mut Vec<u8>) {
+pub(crate) fn tuple_head(arity: usize, out: &mut Vec<u8>) {
     out.push(105);
     length(arity, out);
 }
 
-pub fn list_head(count: usize, out: &mut Vec<u8>) {
+pub(crate) fn list_head(count: usize, out: &mut Vec<u8>) {
     out.push(108);
     length(count, out);
 }
 
-pub fn length(length: usize, out: &mut Vec<u8>) {
-    out.extend_from_slice(&u32::try_from(length).expect("test terms are small").to_be_bytes());
+pub(crate) fn length(length: usize, out: &mut Vec<u8>) {
+    out.extend_from_slice(
+        &u32::try_from(length)
+            .expect("test terms are small")
+            .to_be_bytes(),
+    );
 }
 
 fn big(negative: bool, magnitude: &[u8], out: &mut Vec<u8>) {
-    let used = magnitude.iter().rposition(|&byte| byte != 0).map_or(0, |at| at + 1);
+    let used = magnitude
+        .iter()
+        .rposition(|&byte| byte != 0)
+        .map_or(0, |at| at + 1);
     match u8::try_from(used) {
         Ok(short) => out.extend_from_slice(&[110, short]),
         Err(_) => {

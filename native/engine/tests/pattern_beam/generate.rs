@@ -14,7 +14,7 @@ use crate::term::{Float, Int, Term, atom, call, improper, list, tuple};
 type Signature = (&'static str, &'static [Kind]);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     Any,
     Bool,
     Number,
@@ -33,8 +33,18 @@ pub enum Kind {
 use Kind::{Any, Bits, Bool, Ext, Integer, Key, List, Map, Name, Number, Pair, Small, Tuple};
 
 const TESTS: &[&str] = &[
-    "is_atom", "is_float", "is_integer", "is_list", "is_number", "is_pid", "is_port",
-    "is_reference", "is_tuple", "is_map", "is_binary", "is_function",
+    "is_atom",
+    "is_float",
+    "is_integer",
+    "is_list",
+    "is_number",
+    "is_pid",
+    "is_port",
+    "is_reference",
+    "is_tuple",
+    "is_map",
+    "is_binary",
+    "is_function",
 ];
 
 const COMPARISONS: &[&str] = &[">", ">=", "<", "=<", "=:=", "==", "=/=", "/="];
@@ -112,13 +122,22 @@ const REFUSED: &[Signature] = &[
 ];
 
 /// Names of everything that coverage must see at least once.
-pub fn all_forms() -> Vec<String> {
+pub(crate) fn all_forms() -> Vec<String> {
     let tables = [BOOLEANS, NUMBERS, OTHERS];
-    let signed = tables.into_iter().flatten().map(|(name, kinds)| form(name, kinds.len()));
+    let signed = tables
+        .into_iter()
+        .flatten()
+        .map(|(name, kinds)| form(name, kinds.len()));
     let tests = TESTS.iter().map(|name| form(name, 1));
     let comparisons = COMPARISONS.iter().map(|name| form(name, 2));
-    let shapes = ["$_", "$$", "$N", "const", "{{}}", "list", "improper", "map", "'_'", "literal"];
-    signed.chain(tests).chain(comparisons).chain(shapes.map(str::to_owned)).collect()
+    let shapes = [
+        "$_", "$$", "$N", "const", "{{}}", "list", "improper", "map", "'_'", "literal",
+    ];
+    signed
+        .chain(tests)
+        .chain(comparisons)
+        .chain(shapes.map(str::to_owned))
+        .collect()
 }
 
 fn form(name: &str, arity: usize) -> String {
@@ -126,19 +145,19 @@ fn form(name: &str, arity: usize) -> String {
 }
 
 /// How often each form was made.
-pub type Coverage = BTreeMap<String, u64>;
+pub(crate) type Coverage = BTreeMap<String, u64>;
 
 /// One specification with rows for it.
-pub struct Case {
-    pub spec: Term,
-    pub rows: Vec<Term>,
-    pub forms: Vec<String>,
+pub(crate) struct Case {
+    pub(crate) spec: Term,
+    pub(crate) rows: Vec<Term>,
+    pub(crate) forms: Vec<String>,
 }
 
 /// The source of cases.
-pub struct Generator<'a> {
-    pub rng: &'a mut Rng,
-    pub special: &'a [Vec<u8>],
+pub(crate) struct Generator<'a> {
+    pub(crate) rng: &'a mut Rng,
+    pub(crate) special: &'a [Vec<u8>],
     bound: Vec<usize>,
     forms: Vec<String>,
 }
@@ -146,16 +165,25 @@ pub struct Generator<'a> {
 const VARIABLES: &[&str] = &["$1", "$2", "$0", "$10", "$3"];
 
 impl<'a> Generator<'a> {
-    pub fn new(rng: &'a mut Rng, special: &'a [Vec<u8>]) -> Self {
-        Self { rng, special, bound: Vec::new(), forms: Vec::new() }
+    pub(crate) fn new(rng: &'a mut Rng, special: &'a [Vec<u8>]) -> Self {
+        Self {
+            rng,
+            special,
+            bound: Vec::new(),
+            forms: Vec::new(),
+        }
     }
 
-    pub fn case(&mut self, rows_max: usize) -> Case {
+    pub(crate) fn case(&mut self, rows_max: usize) -> Case {
         self.forms.clear();
         let arity = self.rng.usize(1..=5);
         let count = self.rng.usize(1..=rows_max);
         let rows: Vec<Term> = (0..count).map(|_| self.row(arity)).collect();
-        let clauses = if self.chance(75) { 1 } else { self.rng.usize(2..=3) };
+        let clauses = if self.chance(75) {
+            1
+        } else {
+            self.rng.usize(2..=3)
+        };
         let clauses: Vec<Term> = (0..clauses).map(|_| self.clause(&rows)).collect();
         let spec = match self.rng.u8(..) {
             0 => improper(clauses, atom("a")),
@@ -163,14 +191,22 @@ impl<'a> Generator<'a> {
             2 => Term::Nil,
             _ => list(clauses),
         };
-        Case { spec, rows, forms: std::mem::take(&mut self.forms) }
+        Case {
+            spec,
+            rows,
+            forms: std::mem::take(&mut self.forms),
+        }
     }
 
     fn row(&mut self, arity: usize) -> Term {
         if self.chance(3) {
             return self.value(2);
         }
-        let arity = if self.chance(5) { self.rng.usize(0..=5) } else { arity };
+        let arity = if self.chance(5) {
+            self.rng.usize(0..=5)
+        } else {
+            arity
+        };
         let mut terms: Vec<Term> = (0..arity).map(|_| self.value(2)).collect();
         if let Some(first) = terms.first_mut()
             && self.rng.u8(..) < 200
@@ -198,11 +234,22 @@ impl<'a> Generator<'a> {
             35..80 => vec![self.guard()],
             _ => vec![self.guard(), self.guard()],
         };
-        let bodies = if self.chance(90) { 1 } else { self.rng.usize(0..=2) };
+        let bodies = if self.chance(90) {
+            1
+        } else {
+            self.rng.usize(0..=2)
+        };
         let body: Vec<Term> = (0..bodies).map(|_| self.expression(Any, 3)).collect();
-        let guards =
-            if self.rng.u8(..) == 0 { improper(guards, atom("x")) } else { list(guards) };
-        let body = if self.rng.u8(..) == 0 { improper(body, atom("x")) } else { list(body) };
+        let guards = if self.rng.u8(..) == 0 {
+            improper(guards, atom("x"))
+        } else {
+            list(guards)
+        };
+        let body = if self.rng.u8(..) == 0 {
+            improper(body, atom("x"))
+        } else {
+            list(body)
+        };
         if self.rng.u8(..) == 0 {
             return tuple([head, guards]);
         }
@@ -216,9 +263,12 @@ impl<'a> Generator<'a> {
             (30..45, _) if !is_top => atom("_"),
             (45..50, _) if !is_top => self.value(2),
             (50..55, number) if !is_top => alike(number, self.rng),
-            (_, Term::Tuple(terms)) if depth > 0 => {
-                Term::Tuple(terms.iter().map(|term| self.pattern(term, depth - 1, false)).collect())
-            }
+            (_, Term::Tuple(terms)) if depth > 0 => Term::Tuple(
+                terms
+                    .iter()
+                    .map(|term| self.pattern(term, depth - 1, false))
+                    .collect(),
+            ),
             (_, Term::List(terms, tail)) if depth > 0 => {
                 let keep = self.rng.usize(1..=terms.len());
                 let mut elements: Vec<Term> = Vec::new();
@@ -249,7 +299,10 @@ impl<'a> Generator<'a> {
     }
 
     fn variable(&mut self) -> Term {
-        let index = self.rng.usize(..VARIABLES.len()).min(self.rng.usize(..VARIABLES.len()));
+        let index = self
+            .rng
+            .usize(..VARIABLES.len())
+            .min(self.rng.usize(..VARIABLES.len()));
         if !self.bound.contains(&index) {
             self.bound.push(index);
         }
@@ -266,7 +319,10 @@ impl<'a> Generator<'a> {
                 0 => call(name, vec![constant, variable]),
                 1 => {
                     let position = Int(self.rng.i64(1..5));
-                    call(name, vec![call("element", vec![position, atom("$_")]), constant])
+                    call(
+                        name,
+                        vec![call("element", vec![position, atom("$_")]), constant],
+                    )
                 }
                 _ => call(name, vec![variable, constant]),
             };
@@ -310,8 +366,10 @@ impl<'a> Generator<'a> {
                 let name = COMPARISONS[self.rng.usize(..COMPARISONS.len())];
                 self.saw(form(name, 2));
                 let kind = if self.rng.bool() { Any } else { Number };
-                let arguments =
-                    vec![self.expression(kind, depth - 1), self.expression(kind, depth - 1)];
+                let arguments = vec![
+                    self.expression(kind, depth - 1),
+                    self.expression(kind, depth - 1),
+                ];
                 call(name, arguments)
             }
             _ => self.calling(BOOLEANS, depth),
@@ -321,7 +379,10 @@ impl<'a> Generator<'a> {
     fn calling(&mut self, table: &[Signature], depth: usize) -> Term {
         let (name, kinds) = table[self.rng.usize(..table.len())];
         self.saw(form(name, kinds.len()));
-        let arguments = kinds.iter().map(|&kind| self.expression(kind, depth - 1)).collect();
+        let arguments = kinds
+            .iter()
+            .map(|&kind| self.expression(kind, depth - 1))
+            .collect();
         call(name, arguments)
     }
 
@@ -334,14 +395,22 @@ impl<'a> Generator<'a> {
             _ => {
                 let (name, kinds) = REFUSED[self.rng.usize(..REFUSED.len())];
                 let depth = depth.saturating_sub(1);
-                call(name, kinds.iter().map(|&kind| self.expression(kind, depth)).collect())
+                call(
+                    name,
+                    kinds
+                        .iter()
+                        .map(|&kind| self.expression(kind, depth))
+                        .collect(),
+                )
             }
         }
     }
 
     fn constructor(&mut self, depth: usize) -> Term {
         let count = self.rng.usize(0..3);
-        let mut terms: Vec<Term> = (0..count).map(|_| self.expression(Any, depth - 1)).collect();
+        let mut terms: Vec<Term> = (0..count)
+            .map(|_| self.expression(Any, depth - 1))
+            .collect();
         match self.rng.u8(..6) {
             0 | 1 => {
                 self.saw("{{}}".into());
@@ -464,7 +533,11 @@ impl<'a> Generator<'a> {
             12..14 => {
                 let count = self.rng.usize(1..4);
                 let terms = (0..count).map(|_| self.value(depth - 1)).collect();
-                let tail = if self.chance(70) { Term::Nil } else { self.value(0) };
+                let tail = if self.chance(70) {
+                    Term::Nil
+                } else {
+                    self.value(0)
+                };
                 improper(terms, tail)
             }
             _ => {
@@ -485,7 +558,11 @@ impl<'a> Generator<'a> {
         if self.rng.bool() {
             return Term::Tuple((0..300).map(|_| Int(self.rng.i64(0..3))).collect());
         }
-        Term::Map((0..40).map(|key| (Int(key), Int(self.rng.i64(0..3)))).collect())
+        Term::Map(
+            (0..40)
+                .map(|key| (Int(key), Int(self.rng.i64(0..3))))
+                .collect(),
+        )
     }
 
     fn key(&mut self) -> Term {
@@ -504,8 +581,22 @@ impl<'a> Generator<'a> {
             return self.integer();
         }
         let floats = [
-            0.0, -0.0, 1.0, 2.0, -1.0, 1.5, 2.5, -2.5, 0.5, 1.0e300, -1.0e300, 1.0e22, 5.0e-324,
-            9_007_199_254_740_993.0, 1_152_921_504_606_846_976.0, 18_446_744_073_709_551_616.0,
+            0.0,
+            -0.0,
+            1.0,
+            2.0,
+            -1.0,
+            1.5,
+            2.5,
+            -2.5,
+            0.5,
+            1.0e300,
+            -1.0e300,
+            1.0e22,
+            5.0e-324,
+            9_007_199_254_740_993.0,
+            1_152_921_504_606_846_976.0,
+            18_446_744_073_709_551_616.0,
         ];
         Float(floats[self.rng.usize(..floats.len())])
     }
@@ -539,8 +630,13 @@ impl<'a> Generator<'a> {
     }
 
     fn bits(&mut self) -> Term {
-        let all: [(&[u8], u8); 5] =
-            [(b"", 8), (b"a", 8), (b"abc", 8), (&[0b1010_0000], 3), (b"ab\xc0", 2)];
+        let all: [(&[u8], u8); 5] = [
+            (b"", 8),
+            (b"a", 8),
+            (b"abc", 8),
+            (&[0b1010_0000], 3),
+            (b"ab\xc0", 2),
+        ];
         let (bytes, last) = all[self.rng.usize(..all.len())];
         Term::Bits(bytes.to_vec(), last)
     }

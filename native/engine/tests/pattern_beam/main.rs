@@ -24,12 +24,17 @@ const ROWS_MAX: usize = 20;
 const BATCH: usize = 200;
 
 fn from_environment(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+    std::env::var(name)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(default)
 }
 
 /// Our answer to a case; with `plant`, each row is changed before we see it.
 fn answer(case: &Case, host: &Host, scratch: &mut Scratch, plant: fn(&Term) -> Term) -> Ours {
-    let Ok(spec) = Spec::compile(&case.spec.packed()) else { return Ours::Refused };
+    let Ok(spec) = Spec::compile(&case.spec.packed()) else {
+        return Ours::Refused;
+    };
     let rows = case.rows.iter().map(|row| {
         let seen = plant(row).packed();
         let result = run_both_ways(&spec, &seen, host, scratch);
@@ -39,19 +44,18 @@ fn answer(case: &Case, host: &Host, scratch: &mut Scratch, plant: fn(&Term) -> T
 }
 
 /// Runs a term as itself and, when it is a record, as a row of a table.
-fn run_both_ways(
-    spec: &Spec,
-    term: &[u8],
-    host: &Host,
-    scratch: &mut Scratch,
-) -> Option<Vec<u8>> {
+fn run_both_ways(spec: &Spec, term: &[u8], host: &Host, scratch: &mut Scratch) -> Option<Vec<u8>> {
     let as_term = match spec.run_term(term, host, scratch) {
         None => None,
         Some(Out::Whole) => Some(term.to_vec()),
         Some(Out::Term(result)) => Some(result.to_vec()),
     };
-    let View::Tuple(mut items) = packed::view(term) else { return as_term };
-    let Some(View::Atom(name)) = items.next().map(packed::view) else { return as_term };
+    let View::Tuple(mut items) = packed::view(term) else {
+        return as_term;
+    };
+    let Some(View::Atom(name)) = items.next().map(packed::view) else {
+        return as_term;
+    };
     if items.count() == 0 {
         return as_term;
     }
@@ -66,7 +70,10 @@ fn run_both_ways(
             Some(packer.into_bytes())
         }
     };
-    assert_eq!(as_row, as_term, "a row and the same tuple differ: {spec:?} on {term:?}");
+    assert_eq!(
+        as_row, as_term,
+        "a row and the same tuple differ: {spec:?} on {term:?}"
+    );
     if as_row.is_some() {
         check_candidates(spec, &row);
     }
@@ -79,10 +86,16 @@ fn check_candidates(spec: &Spec, row: &Row) {
         let element = row.at(position).expect("it is within the row");
         if let Some(values) = spec.values_at(position) {
             let is_there = values.iter().any(|value| order::equal(value, element));
-            assert!(is_there, "position {position} of {row:?} is none of {values:?}");
+            assert!(
+                is_there,
+                "position {position} of {row:?} is none of {values:?}"
+            );
         }
         if let Some(range) = spec.range_at(position) {
-            assert!(range.contains(element), "position {position} of {row:?} not in {range:?}");
+            assert!(
+                range.contains(element),
+                "position {position} of {row:?} not in {range:?}"
+            );
             assert!(!range.is_empty(), "{range:?} is not empty");
         }
     }
@@ -110,8 +123,13 @@ fn compare(cases: u64, seed: u64, plant: fn(&Term) -> Term, coverage: &mut Cover
         let case = generator.case(ROWS_MAX);
         let ours = answer(&case, &host, &mut scratch, plant);
         if matches!(ours, Ours::Rows(_)) {
-            case.forms.iter().for_each(|form| *coverage.entry(form.clone()).or_default() += 1);
-            note_access(&Spec::compile(&case.spec.packed()).expect("as above"), coverage);
+            case.forms
+                .iter()
+                .for_each(|form| *coverage.entry(form.clone()).or_default() += 1);
+            note_access(
+                &Spec::compile(&case.spec.packed()).expect("as above"),
+                coverage,
+            );
         }
         beam.add(&case.spec.packed(), &ours);
         if number % BATCH as u64 == 0 || number == cases {
@@ -132,12 +150,24 @@ fn agrees_with_ets_on_random_specifications() {
     eprintln!("repeat with: {repeat}");
     let mut coverage = Coverage::new();
     let text = compare(cases, seed, Term::clone, &mut coverage);
-    assert!(text.is_empty(), "{}\nrepeat with: {repeat}", first_paragraphs(&text));
+    assert!(
+        text.is_empty(),
+        "{}\nrepeat with: {repeat}",
+        first_paragraphs(&text)
+    );
     eprintln!("{coverage:?}");
-    let access = ["access point", "access range", "access index", "access full"];
+    let access = [
+        "access point",
+        "access range",
+        "access index",
+        "access full",
+    ];
     let wanted = all_forms().into_iter().chain(access.map(str::to_owned));
     let missing: Vec<String> = wanted.filter(|form| !coverage.contains_key(form)).collect();
-    assert!(cases < 10_000 || missing.is_empty(), "never taken: {missing:?}; {repeat}");
+    assert!(
+        cases < 10_000 || missing.is_empty(),
+        "never taken: {missing:?}; {repeat}"
+    );
 }
 
 fn first_paragraphs(text: &str) -> String {

@@ -4,7 +4,7 @@ use magnesia_term::{Atom, Packer};
 
 /// A term.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Term {
+pub(crate) enum Term {
     Int(i64),
     Big(bool, Vec<u8>),
     Float(f64),
@@ -19,33 +19,37 @@ pub enum Term {
     Packed(Vec<u8>),
 }
 
-pub use Term::{Float, Int};
+pub(crate) use Term::{Float, Int};
 
-pub fn atom(name: &'static str) -> Term {
+pub(crate) fn atom(name: &'static str) -> Term {
     Term::Atom(name)
 }
 
-pub fn tuple<const N: usize>(terms: [Term; N]) -> Term {
+pub(crate) fn tuple<const N: usize>(terms: [Term; N]) -> Term {
     Term::Tuple(terms.into())
 }
 
-pub fn list(terms: Vec<Term>) -> Term {
+pub(crate) fn list(terms: Vec<Term>) -> Term {
     improper(terms, Term::Nil)
 }
 
-pub fn improper(terms: Vec<Term>, tail: Term) -> Term {
-    if terms.is_empty() { tail } else { Term::List(terms, Box::new(tail)) }
+pub(crate) fn improper(terms: Vec<Term>, tail: Term) -> Term {
+    if terms.is_empty() {
+        tail
+    } else {
+        Term::List(terms, Box::new(tail))
+    }
 }
 
 /// A call in a guard or body.
-pub fn call(name: &'static str, arguments: Vec<Term>) -> Term {
+pub(crate) fn call(name: &'static str, arguments: Vec<Term>) -> Term {
     let mut terms = vec![Term::Atom(name)];
     terms.extend(arguments);
     Term::Tuple(terms)
 }
 
 impl Term {
-    pub fn packed(&self) -> Vec<u8> {
+    pub(crate) fn packed(&self) -> Vec<u8> {
         let mut packer = Packer::new();
         self.pack(&mut packer);
         packer.into_bytes()

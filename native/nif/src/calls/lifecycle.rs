@@ -52,12 +52,12 @@ fn open<'a>(env: Env<'a>, [dir, _options]: [Term<'a>; 2]) -> Term<'a> {
         return reply::error(env, atoms::exists());
     }
     if dir.is_atom() {
-        state::replace(Some(Database::in_memory(Arc::new(Mail))));
+        state::set(Database::in_memory(Arc::new(Mail), state::published()));
         return atoms::ok().encode(env);
     }
     with_dir(env, dir, |dir| {
-        let opened = opening::open(dir, &owner(), Arc::new(Mail));
-        done(env, opened.map(|database| state::replace(Some(database))))
+        let opened = opening::open(dir, &owner(), Arc::new(Mail), state::published());
+        done(env, opened.map(state::set))
     })
 }
 
@@ -87,7 +87,7 @@ fn detach<'a>(env: Env<'a>, []: [Term<'a>; 0]) -> Term<'a> {
 }
 
 fn close<'a>(env: Env<'a>, []: [Term<'a>; 0]) -> Term<'a> {
-    match state::replace(None) {
+    match state::take() {
         Some(database) => done(env, database.close()),
         None => reply::error(env, atoms::closed()),
     }
@@ -149,7 +149,7 @@ fn lock_term<'a>(
         OwnedItem::Record { table, key } => (name(*table)?, packed(key)).encode(env),
         OwnedItem::Table(table) => (name(*table)?, atoms::whole_table()).encode(env),
         OwnedItem::Stick(table) => (name(*table)?, atoms::stick()).encode(env),
-        OwnedItem::Global { key } => (atoms::global(), packed(key)).encode(env),
+        OwnedItem::Global { key } => (atoms::of_global(), packed(key)).encode(env),
     };
     let kind = match kind {
         Kind::Read => atoms::read(),

@@ -33,7 +33,7 @@ fn read_large<'a>(env: Env<'a>, [name, key]: [Term<'a>; 2]) -> Term<'a> {
 
 #[inline]
 fn read_up_to<'a>(env: Env<'a>, name: Term<'a>, key: Term<'a>, max: usize) -> Term<'a> {
-    state::with_table(env, name, |_, table| {
+    state::with_table(env, name, |table| {
         record::with_packed(env, key, |key| rows_of_key(env, table, key, max))
     })
 }
@@ -86,13 +86,13 @@ impl Collected {
 }
 
 fn first<'a>(env: Env<'a>, [name]: [Term<'a>; 1]) -> Term<'a> {
-    state::with_table(env, name, |_, table| {
+    state::with_table(env, name, |table| {
         key_or_end(env, table.body().first_key(Direction::Up))
     })
 }
 
 fn last<'a>(env: Env<'a>, [name]: [Term<'a>; 1]) -> Term<'a> {
-    state::with_table(env, name, |_, table| {
+    state::with_table(env, name, |table| {
         key_or_end(env, table.body().first_key(Direction::Down))
     })
 }
@@ -106,7 +106,7 @@ fn prev<'a>(env: Env<'a>, [name, key]: [Term<'a>; 2]) -> Term<'a> {
 }
 
 fn step<'a>(env: Env<'a>, name: Term<'a>, key: Term<'a>, direction: Direction) -> Term<'a> {
-    state::with_table(env, name, |_, table| {
+    state::with_table(env, name, |table| {
         record::with_packed(env, key, |key| {
             key_or_end(env, table.body().next_key(key, direction))
         })
@@ -123,7 +123,7 @@ fn key_or_end(env: Env<'_>, key: Result<Option<Vec<u8>>, TableError>) -> Term<'_
 
 fn slot<'a>(env: Env<'a>, [name, number]: [Term<'a>; 2]) -> Term<'a> {
     let Ok(number) = number.decode::<usize>() else { return reply::error(env, atoms::badarg()) };
-    state::with_table(env, name, |_, table| {
+    state::with_table(env, name, |table| {
         let name = raw::atom_word(table.definition().record_name);
         let mut list = Collected::new(usize::MAX);
         let put = |row: &_| list.push(|| sink::record(env, name, row));
@@ -151,7 +151,7 @@ fn index_read_up_to<'a>(
     position: Term<'a>,
     max: usize,
 ) -> Term<'a> {
-    state::with_table(env, name, |_, table| {
+    state::with_table(env, name, |table| {
         let position = position.decode::<usize>().ok();
         let Some(index) = position.and_then(|position| table.index(position)) else {
             return reply::error(env, atoms::bad_position());
@@ -189,9 +189,9 @@ fn rows_of_value<'a>(
 }
 
 fn size<'a>(env: Env<'a>, [name]: [Term<'a>; 1]) -> Term<'a> {
-    state::with_table(env, name, |_, table| table.rows().encode(env))
+    state::with_table(env, name, |table| table.rows().encode(env))
 }
 
 fn memory<'a>(env: Env<'a>, [name]: [Term<'a>; 1]) -> Term<'a> {
-    state::with_table(env, name, |_, table| table.body().bytes().encode(env))
+    state::with_table(env, name, |table| table.body().bytes().encode(env))
 }

@@ -15,6 +15,7 @@ nif!("table_create", 8, DirtyIo, table_create);
 nif!("table_delete", 1, DirtyIo, table_delete);
 nif!("table_clear", 1, DirtyIo, table_clear);
 nif!("table_define", 3, DirtyIo, table_define);
+nif!("table_reshape", 4, DirtyIo, table_reshape);
 nif!("table_definition", 1, Normal, table_definition);
 nif!("table_add_index", 3, DirtyIo, table_add_index);
 nif!("table_del_index", 3, DirtyIo, table_del_index);
@@ -84,7 +85,7 @@ fn schema_properties<'a>(env: Env<'a>, []: [Term<'a>; 0]) -> Term<'a> {
 fn set_schema_properties<'a>(env: Env<'a>, [properties]: [Term<'a>; 1]) -> Term<'a> {
     state::with_database(env, |database| {
         checked(env, || {
-            Some(done(env, database.set_schema_properties(record::packed(properties)?)))
+            Some(done(env, database.set_schema_properties(record::owned(properties)?)))
         })
     })
 }
@@ -112,7 +113,7 @@ fn table_create<'a>(env: Env<'a>, arguments: [Term<'a>; 8]) -> Term<'a> {
                 arity: arity.decode().ok().filter(|&arity: &usize| arity >= 2)?,
                 indexes,
                 access_mode: access_mode(access)?,
-                properties: record::packed(properties)?,
+                properties: record::owned(properties)?,
             };
             Some(done(env, database.create_table(definition)))
         })
@@ -134,14 +135,25 @@ fn table_clear<'a>(env: Env<'a>, [table]: [Term<'a>; 1]) -> Term<'a> {
 fn table_define<'a>(env: Env<'a>, [table, access, properties]: [Term<'a>; 3]) -> Term<'a> {
     state::with_database(env, |database| {
         checked(env, || {
-            let properties = record::packed(properties)?;
+            let properties = record::owned(properties)?;
             Some(done(env, database.define(name(table)?, access_mode(access)?, properties)))
         })
     })
 }
 
+fn table_reshape<'a>(env: Env<'a>, arguments: [Term<'a>; 4]) -> Term<'a> {
+    let [table, of_record, arity, properties] = arguments;
+    state::with_database(env, |database| {
+        checked(env, || {
+            let arity = arity.decode().ok().filter(|&arity: &usize| arity >= 2)?;
+            let properties = record::owned(properties)?;
+            Some(done(env, database.reshape(name(table)?, name(of_record)?, arity, properties)))
+        })
+    })
+}
+
 fn table_definition<'a>(env: Env<'a>, [table]: [Term<'a>; 1]) -> Term<'a> {
-    state::with_table(env, table, |_, table| {
+    state::with_table(env, table, |table| {
         let definition = table.definition();
         let kind = match definition.kind {
             Kind::Set => atoms::set(),
@@ -168,7 +180,7 @@ fn table_add_index<'a>(env: Env<'a>, [table, position, properties]: [Term<'a>; 3
     state::with_database(env, |database| {
         checked(env, || {
             let position = position.decode().ok()?;
-            let properties = record::packed(properties)?;
+            let properties = record::owned(properties)?;
             Some(done(env, database.add_index(name(table)?, position, properties)))
         })
     })
@@ -178,7 +190,7 @@ fn table_del_index<'a>(env: Env<'a>, [table, position, properties]: [Term<'a>; 3
     state::with_database(env, |database| {
         checked(env, || {
             let position = position.decode().ok()?;
-            let properties = record::packed(properties)?;
+            let properties = record::owned(properties)?;
             Some(done(env, database.drop_index(name(table)?, position, properties)))
         })
     })
@@ -187,7 +199,7 @@ fn table_del_index<'a>(env: Env<'a>, [table, position, properties]: [Term<'a>; 3
 fn table_set_storage<'a>(env: Env<'a>, [table, to, properties]: [Term<'a>; 3]) -> Term<'a> {
     state::with_database(env, |database| {
         checked(env, || {
-            let properties = record::packed(properties)?;
+            let properties = record::owned(properties)?;
             Some(done(env, database.set_storage(name(table)?, storage(to)?, properties)))
         })
     })

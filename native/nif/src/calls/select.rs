@@ -64,7 +64,7 @@ fn host(env: Env<'_>, spec: &[u8]) -> Host {
 }
 
 fn query(env: Env<'_>, spec: Term<'_>) -> Option<Arc<Query>> {
-    let packed = record::packed(spec)?;
+    let packed = record::owned(spec)?;
     let spec = Spec::compile(&packed).ok()?;
     Some(Arc::new(Query { spec, host: host(env, &packed) }))
 }
@@ -79,7 +79,7 @@ fn word(env: Env<'_>, name: Word, row: &Row, out: Out<'_>) -> Word {
 }
 
 fn select_all<'a>(env: Env<'a>, [name, spec]: [Term<'a>; 2]) -> Term<'a> {
-    state::with_table(env, name, |_, table| {
+    state::with_table(env, name, |table| {
         let Some(query) = query(env, spec) else { return reply::error(env, atoms::badarg()) };
         // The list grows at its head: rows of an ordered table come last first.
         let cursor = Cursor::new(Arc::clone(table), query, Direction::Down);
@@ -121,7 +121,7 @@ fn is_reversed(table: &Table, cursor: &Cursor) -> bool {
 }
 
 fn select_chunk<'a>(env: Env<'a>, [name, spec, limit]: [Term<'a>; 3]) -> Term<'a> {
-    state::with_table(env, name, |_, table| {
+    state::with_table(env, name, |table| {
         let (Some(query), Ok(limit)) = (query(env, spec), limit.decode::<usize>()) else {
             return reply::error(env, atoms::badarg());
         };
@@ -160,7 +160,7 @@ fn cursor_table<'a>(env: Env<'a>, [cursor]: [Term<'a>; 1]) -> Term<'a> {
 }
 
 fn spec_valid<'a>(env: Env<'a>, [spec]: [Term<'a>; 1]) -> Term<'a> {
-    let valid = record::packed(spec).is_some_and(|packed| Spec::compile(&packed).is_ok());
+    let valid = record::owned(spec).is_some_and(|packed| Spec::compile(&packed).is_ok());
     valid.encode(env)
 }
 
@@ -171,7 +171,7 @@ fn spec_run<'a>(env: Env<'a>, [records, spec]: [Term<'a>; 2]) -> Term<'a> {
     let mut scratch = magnesia_engine::pattern::Scratch::default();
     let mut results = Vec::new();
     for term in records {
-        let Some(packed) = record::packed(term) else {
+        let Some(packed) = record::owned(term) else {
             return reply::error(env, atoms::badarg());
         };
         match query.spec.run_term(&packed, &query.host, &mut scratch) {

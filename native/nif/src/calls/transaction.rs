@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use magnesia_database::Database;
 use magnesia_engine::Table;
-use magnesia_engine::locks::{Await, Kind, Outcome, Tid};
+use magnesia_engine::locks::{Await, Kind, LockTable, Outcome, Tid};
 use magnesia_engine::txn::{OwnOp, Transaction};
 use rustler::{Encoder, Env, Term};
 
@@ -91,14 +90,14 @@ fn tx_commit<'a>(env: Env<'a>, [context, is_synced]: [Term<'a>; 2]) -> Term<'a> 
         return atoms::large().encode(env);
     }
     match slot.take() {
-        Some(running) => commit(env, running, is_synced),
+        Some(running) => raw::as_caller(env, || commit(env, running, is_synced)),
         None => reply::error(env, atoms::not_owner()),
     }
 }
 
 fn tx_commit_large<'a>(env: Env<'a>, [context, is_synced]: [Term<'a>; 2]) -> Term<'a> {
     match slots::lock(env, context).and_then(|mut slot| slot.take()) {
-        Some(running) => commit(env, running, is_synced),
+        Some(running) => raw::as_caller(env, || commit(env, running, is_synced)),
         None => reply::error(env, atoms::not_owner()),
     }
 }
@@ -130,7 +129,8 @@ fn commit<'a>(env: Env<'a>, mut running: Running, is_synced: Term<'a>) -> Term<'
 fn tx_abort<'a>(env: Env<'a>, [context]: [Term<'a>; 1]) -> Term<'a> {
     match slots::lock(env, context).and_then(|mut slot| slot.take()) {
         Some(mut running) => {
-            running.transaction.end(running.database.engine().locks());
+            let locks = running.database.engine().locks();
+            raw::as_caller(env, || running.transaction.end(locks));
             atoms::ok().encode(env)
         }
         None => reply::error(env, atoms::not_owner()),
@@ -139,7 +139,8 @@ fn tx_abort<'a>(env: Env<'a>, [context]: [Term<'a>; 1]) -> Term<'a> {
 
 fn tx_restart<'a>(env: Env<'a>, [context, _blocker]: [Term<'a>; 2]) -> Term<'a> {
     slots::with_running(env, context, |running| {
-        match running.transaction.restart(running.database.engine().locks()) {
+        let locks = running.database.engine().locks();
+        match raw::as_caller(env, || running.transaction.restart(locks)) {
             Await::Ended => atoms::ok().encode(env),
             Await::Wait { token } => (atoms::wait(), token).encode(env),
         }
@@ -151,6 +152,29 @@ fn tx_restart<'a>(env: Env<'a>, [context, _blocker]: [Term<'a>; 2]) -> Term<'a> 
 enum Wanted {
     Plain(Kind),
     Sticky,
+}
+
+impl Wanted {
+    fn is_write(self) -> bool {
+        !matches!(self, Self::Plain(Kind::Read))
+    }
+
+    fn lock_record(
+        self,
+        transaction: &mut Transaction,
+        locks: &LockTable,
+        table: u32,
+        key: &[u8],
+    ) -> Outcome {
+        match self {
+            Self::Plain(kind) => transaction.lock_record(locks, table, key, kind),
+            Self::Sticky => transaction.lock_sticky(locks, table, key),
+        }
+    }
+
+    fn kind(self) -> Kind {
+        if self.is_write() { Kind::Write } else { Kind::Read }
+    }
 }
 
 fn wanted(lock: Term<'_>) -> Option<Wanted> {
@@ -182,7 +206,7 @@ fn with_locked<'a>(
     name: Term<'a>,
     key: &[u8],
     lock: Term<'a>,
-    f: impl FnOnce(&Database, &mut Transaction, &Arc<Table>) -> Term<'a>,
+    f: impl FnOnce(&mut Transaction, &Arc<Table>) -> Term<'a>,
 ) -> Term<'a> {
     let Some(wanted) = wanted(lock) else { return reply::error(env, atoms::badarg()) };
     let Running { database, transaction } = running;
@@ -192,18 +216,17 @@ fn with_locked<'a>(
     loop {
         let tables = database.engine().tables();
         let Some(table) = tables.get(&name) else { return reply::error(env, atoms::no_table()) };
+        if wanted.is_write() && table.is_read_only() {
+            return reply::error(env, atoms::read_only());
+        }
         let locks = database.engine().locks();
-        let outcome = match wanted {
-            Wanted::Plain(kind) => transaction.lock_record(locks, table.id(), key, kind),
-            Wanted::Sticky => transaction.lock_sticky(locks, table.id(), key),
-        };
+        let outcome = wanted.lock_record(transaction, locks, table.id(), key);
         if let Some(reply) = ungranted(env, outcome) {
             return reply;
         }
-        // A table that was replaced before the lock was ours has another number.
-        let now = database.engine().tables();
-        if now.get(&name).is_some_and(|now| now.id() == table.id()) {
-            return f(database, transaction, table);
+        // A table that was replaced before the lock was ours is looked up again.
+        if !table.is_retired() {
+            return f(transaction, table);
         }
     }
 }
@@ -211,7 +234,7 @@ fn with_locked<'a>(
 fn tx_read<'a>(env: Env<'a>, [context, name, key, lock]: [Term<'a>; 4]) -> Term<'a> {
     slots::with_running(env, context, |running| {
         record::with_packed(env, key, |key| {
-            with_locked(env, running, name, key, lock, |_, transaction, table| {
+            with_locked(env, running, name, key, lock, |transaction, table| {
                 if transaction.own().ops(table.id(), key).is_empty() {
                     return rows_of_key(env, table, key, usize::MAX);
                 }
@@ -245,17 +268,33 @@ fn with_writable<'a>(
 }
 
 fn tx_write<'a>(env: Env<'a>, [context, name, term, lock]: [Term<'a>; 4]) -> Term<'a> {
+    let Some(wanted) = wanted(lock) else { return reply::error(env, atoms::badarg()) };
     slots::with_running(env, context, |running| {
-        with_writable(env, running, name, |running, table| {
+        let Running { database, transaction } = running;
+        let name = raw::atom_of(raw::word(name));
+        loop {
+            let tables = database.engine().tables();
+            let Some(table) = name.and_then(|name| tables.get(&name)) else {
+                return reply::error(env, atoms::no_table());
+            };
+            if table.is_read_only() {
+                return reply::error(env, atoms::read_only());
+            }
             let row = match record::row(env, table, term) {
                 Ok(row) => row,
                 Err(refusal) => return refusal,
             };
-            with_locked(env, running, name, row.clone().key(), lock, |_, transaction, table| {
+            let locks = database.engine().locks();
+            let outcome = wanted.lock_record(transaction, locks, table.id(), row.key());
+            if let Some(reply) = ungranted(env, outcome) {
+                return reply;
+            }
+            // A table that was replaced before the lock was ours is looked up again.
+            if !table.is_retired() {
                 transaction.write(table, row);
-                atoms::ok().encode(env)
-            })
-        })
+                return atoms::ok().encode(env);
+            }
+        }
     })
 }
 
@@ -263,7 +302,7 @@ fn tx_delete<'a>(env: Env<'a>, [context, name, key, lock]: [Term<'a>; 4]) -> Ter
     slots::with_running(env, context, |running| {
         with_writable(env, running, name, |running, _| {
             record::with_packed(env, key, |key| {
-                with_locked(env, running, name, key, lock, |_, transaction, table| {
+                with_locked(env, running, name, key, lock, |transaction, table| {
                     transaction.own_mut().delete(table, key);
                     atoms::ok().encode(env)
                 })
@@ -281,7 +320,7 @@ fn tx_delete_object<'a>(env: Env<'a>, [context, name, term, lock]: [Term<'a>; 4]
             // A record of another shape is not there, but its key is locked all the same.
             let row = record::row(env, table, term).ok();
             record::with_packed(env, raw::term(env, *key), |key| {
-                with_locked(env, running, name, key, lock, |_, transaction, table| {
+                with_locked(env, running, name, key, lock, |transaction, table| {
                     if let Some(row) = row {
                         transaction.own_mut().delete_object(table, row);
                     }
@@ -300,16 +339,12 @@ fn tx_lock<'a>(env: Env<'a>, [context, item, lock]: [Term<'a>; 3]) -> Term<'a> {
     slots::with_running(env, context, |running| match terms[..] {
         [name] if what == atoms::table() => lock_table(env, running, name, lock),
         [name, key] if what == atoms::record() => record::with_packed(env, key, |key| {
-            with_locked(env, running, name, key, lock, |_, _, _| atoms::ok().encode(env))
+            with_locked(env, running, name, key, lock, |_, _| atoms::ok().encode(env))
         }),
         [global] if what == atoms::global() => record::with_packed(env, global, |key| {
-            let kind = match wanted(lock) {
-                Some(Wanted::Plain(kind)) => kind,
-                Some(Wanted::Sticky) => Kind::Write,
-                None => return badarg(),
-            };
+            let Some(wanted) = wanted(lock) else { return badarg() };
             let locks = running.database.engine().locks();
-            let outcome = running.transaction.lock_global(locks, key, kind);
+            let outcome = running.transaction.lock_global(locks, key, wanted.kind());
             ungranted(env, outcome).unwrap_or_else(|| atoms::ok().encode(env))
         }),
         _ => badarg(),
@@ -322,11 +357,7 @@ fn lock_table<'a>(
     name: Term<'a>,
     lock: Term<'a>,
 ) -> Term<'a> {
-    let kind = match wanted(lock) {
-        Some(Wanted::Plain(kind)) => kind,
-        Some(Wanted::Sticky) => Kind::Write,
-        None => return reply::error(env, atoms::badarg()),
-    };
+    let Some(wanted) = wanted(lock) else { return reply::error(env, atoms::badarg()) };
     let Running { database, transaction } = running;
     let engine = database.engine();
     let Some(name) = raw::atom_of(raw::word(name)) else {
@@ -334,11 +365,14 @@ fn lock_table<'a>(
     };
     loop {
         let Some(table) = engine.table(name) else { return reply::error(env, atoms::no_table()) };
-        let outcome = transaction.lock_table(engine.locks(), table.id(), kind);
+        if wanted.is_write() && table.is_read_only() {
+            return reply::error(env, atoms::read_only());
+        }
+        let outcome = transaction.lock_table(engine.locks(), table.id(), wanted.kind());
         if let Some(reply) = ungranted(env, outcome) {
             return reply;
         }
-        if engine.table(name).is_some_and(|now| now.id() == table.id()) {
+        if !table.is_retired() {
             return atoms::ok().encode(env);
         }
     }

@@ -26,7 +26,7 @@ fn transform_start<'a>(
             let name = raw::atom_of(raw::word(table))?;
             let record_name = raw::atom_of(raw::word(record_name))?;
             let arity = arity.decode().ok().filter(|&arity: &usize| arity >= 2)?;
-            let properties = record::packed(properties)?;
+            let properties = record::owned(properties)?;
             Some(Transform::begin(database, name, record_name, arity, properties))
         })();
         match begun {

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use magnesia_database::{Database, DatabaseError};
+use magnesia_database::DatabaseError;
 use magnesia_engine::Table;
-use magnesia_engine::apply::Op;
+use magnesia_engine::apply::{Op, apply_op};
 use magnesia_engine::schema::Kind;
 use magnesia_term::{View, packed};
 use rustler::{Encoder, Env, Term};
@@ -25,14 +25,23 @@ const COUNTER_ARITY: usize = 3;
 fn with_writable<'a>(
     env: Env<'a>,
     name: Term<'a>,
-    f: impl FnOnce(&Arc<Database>, &Arc<Table>) -> Term<'a>,
+    f: impl FnOnce(&Arc<Table>) -> Term<'a>,
 ) -> Term<'a> {
-    state::with_table(env, name, |database, table| {
+    state::with_table(env, name, |table| {
         if table.is_read_only() {
             return reply::error(env, atoms::read_only());
         }
-        f(database, table)
+        f(table)
     })
+}
+
+/// Writes to a table: at once when it is in memory only, through the database's log otherwise.
+#[inline]
+fn put<'a>(env: Env<'a>, table: &Table, op: Op<'_>) -> Term<'a> {
+    if table.definition().storage.is_durable() {
+        return state::with_database(env, |database| done(env, database.write(table, op)));
+    }
+    done(env, apply_op(table, op).map_err(DatabaseError::from))
 }
 
 #[inline]
@@ -44,25 +53,25 @@ fn done<T>(env: Env<'_>, outcome: Result<T, DatabaseError>) -> Term<'_> {
 }
 
 fn write<'a>(env: Env<'a>, [name, record]: [Term<'a>; 2]) -> Term<'a> {
-    with_writable(env, name, |database, table| match record::row(env, table, record) {
-        Ok(row) => done(env, database.write(table, Op::Write(row))),
+    with_writable(env, name, |table| match record::row(env, table, record) {
+        Ok(row) => put(env, table, Op::Write(row)),
         Err(refusal) => refusal,
     })
 }
 
 fn delete<'a>(env: Env<'a>, [name, key]: [Term<'a>; 2]) -> Term<'a> {
-    with_writable(env, name, |database, table| {
-        record::with_packed(env, key, |key| done(env, database.write(table, Op::Delete(key))))
+    with_writable(env, name, |table| {
+        record::with_packed(env, key, |key| put(env, table, Op::Delete(key)))
     })
 }
 
 fn delete_object<'a>(env: Env<'a>, [name, record]: [Term<'a>; 2]) -> Term<'a> {
-    with_writable(env, name, |database, table| {
+    with_writable(env, name, |table| {
         let Some(elements) = raw::tuple_of(env, raw::word(record)) else {
             return reply::error(env, atoms::bad_type());
         };
         match record::row(env, table, record) {
-            Ok(row) => done(env, database.write(table, Op::DeleteObject(row))),
+            Ok(row) => put(env, table, Op::DeleteObject(row)),
             // A record of another shape is not there, as nothing of that shape is.
             Err(_) if elements.len() >= 2 => atoms::ok().encode(env),
             Err(refusal) => refusal,
@@ -71,25 +80,27 @@ fn delete_object<'a>(env: Env<'a>, [name, record]: [Term<'a>; 2]) -> Term<'a> {
 }
 
 fn update_counter<'a>(env: Env<'a>, [name, key, increment]: [Term<'a>; 3]) -> Term<'a> {
-    with_writable(env, name, |database, table| {
+    with_writable(env, name, |table| {
         let definition = table.definition();
         if definition.kind == Kind::Bag || definition.arity != COUNTER_ARITY {
             return reply::error(env, atoms::bad_kind());
         }
-        let Some(increment) = record::packed(increment) else {
+        let Some(increment) = record::owned(increment) else {
             return reply::error(env, atoms::badarg());
         };
         if !matches!(packed::view(&increment), View::Int(_) | View::Big { .. }) {
             return reply::error(env, atoms::badarg());
         }
         record::with_packed(env, key, |key| {
-            match database.update_counter(table, key, &increment) {
-                Ok(row) => {
-                    let value = row.at(COUNTER_ARITY).unwrap_or_default();
-                    raw::term(env, sink::term(env, value, None))
+            state::with_database(env, |database| {
+                match database.update_counter(table, key, &increment) {
+                    Ok(row) => {
+                        let value = row.at(COUNTER_ARITY).unwrap_or_default();
+                        raw::term(env, sink::term(env, value, None))
+                    }
+                    Err(error) => reply::database(env, &error),
                 }
-                Err(error) => reply::database(env, &error),
-            }
+            })
         })
     })
 }
