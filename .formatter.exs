@@ -1,0 +1,6 @@
+[
+  inputs: [
+    "{mix,.formatter}.exs",
+    "{elixir_lib,test,bench,scripts}/**/*.{ex,exs}"
+  ]
+]

@@ -1,0 +1,57 @@
+# The commands of the project. Each does the set-up it needs; `make` alone lists them.
+
+# rustup puts cargo here and a fresh shell may not know it yet.
+export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
+# File names are UTF-8 whatever the machine's locale says.
+export ELIXIR_ERL_OPTIONS := +fnu $(ELIXIR_ERL_OPTIONS)
+
+SEEDS ?= 2000
+RUNS ?= 60
+
+.PHONY: help setup build test demo bench parity crash long lint doc clean
+
+help:
+	@echo 'make demo                 moves a Mnesia database into Magnesia, compares, shows times'
+	@echo 'make test                 all tests'
+	@echo 'make bench                every figure; make bench ONLY=read.set for a part'
+	@echo 'make parity SEEDS=2000    Magnesia against stock Mnesia: random scripts, same answers'
+	@echo 'make crash RUNS=60        kill -9 in the middle of writing, then check what is there'
+	@echo 'make long                 the long tier; adds a line to history/long.csv'
+	@echo 'make lint                 formats, clippy, warnings, dialyzer, documentation'
+	@echo 'make setup build doc clean'
+
+setup:
+	@scripts/setup
+
+build: setup
+	mix compile
+
+# The shared library links only inside a VM: `mix test` is its test.
+test: setup
+	cargo test --workspace --exclude magnesia-nif --locked
+	mix test
+
+demo: setup
+	mix magnesia.demo $(if $(QUICK),--quick)
+
+bench: setup
+	mix magnesia.bench $(if $(ONLY),--only $(ONLY)) $(if $(SMOKE),--smoke)
+
+parity: setup
+	MIX_ENV=test mix run --no-start scripts/parity.exs --seeds $(SEEDS)
+
+crash: setup
+	MIX_ENV=test mix run --no-start scripts/crash.exs --runs $(RUNS)
+
+long: setup
+	scripts/long
+
+lint: setup
+	scripts/lint
+
+doc: setup
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
+
+clean:
+	mix clean
+	cargo clean
