@@ -1,0 +1,196 @@
+defmodule Magnesia.Database do
+  @moduledoc """
+  The owner of the open database: opens and closes it and runs schema operations one at a time.
+
+  An operation runs in a process of its own, as it may wait for locks and may call a user's fun;
+  the next one starts when that process is gone. The operation goes on when its caller dies.
+  Processes that wait for tables are answered from here. What an operation does, and to which
+  table, is not known here.
+  """
+
+  use GenServer
+
+  alias Magnesia.Engine
+  alias Magnesia.Strict.Definition
+  alias Magnesia.Strict.Settings
+
+  @typep job :: {GenServer.from(), (() -> term())}
+
+  defstruct job: nil, queue: :queue.new(), waiters: %{}
+
+  @doc false
+  @spec child_spec(term()) :: Supervisor.child_spec()
+  def child_spec(_argument) do
+    %{id: __MODULE__, start: {__MODULE__, :start_link, []}, shutdown: :infinity}
+  end
+
+  @doc "Starts the owner; the database stays closed."
+  @spec start_link() :: GenServer.on_start()
+  def start_link, do: GenServer.start_link(__MODULE__, [], name: __MODULE__)
+
+  @doc "Opens the database; nothing happens when it is open."
+  @spec open() :: :ok | {:error, term()}
+  def open, do: GenServer.call(__MODULE__, {:run, &do_open/0}, :infinity)
+
+  @doc "Closes the database after the operations that were asked for before."
+  @spec close() :: :ok | {:error, term()}
+  def close do
+    GenServer.call(__MODULE__, {:run, &do_close/0}, :infinity)
+  catch
+    :exit, _ -> :ok
+  end
+
+  @doc "Tells whether the database is open."
+  @spec running?() :: boolean()
+  def running?, do: match?({:ok, _}, Definition.fetch(:schema))
+
+  @doc "The open database's directory, or the one that a start would take."
+  @spec directory() :: charlist() | binary()
+  def directory, do: :persistent_term.get(Magnesia.Directory, nil) || Settings.directory()
+
+  @doc "Runs a schema operation: alone, in a process of its own."
+  @spec run((() -> term())) :: term()
+  def run(fun) do
+    if running?() do
+      GenServer.call(__MODULE__, {:run, fun}, :infinity)
+    else
+      {:aborted, {:node_not_running, node()}}
+    end
+  catch
+    :exit, _ -> {:aborted, {:node_not_running, node()}}
+  end
+
+  @doc "Waits until tables can be used, and answers those that cannot when the time is over."
+  @spec wait([term()], timeout()) :: :ok | {:timeout, [term()]} | {:error, term()}
+  def wait(tables, timeout) do
+    if running?() do
+      GenServer.call(__MODULE__, {:wait, tables, timeout}, :infinity)
+    else
+      {:error, {:node_not_running, node()}}
+    end
+  catch
+    :exit, _ -> {:error, {:node_not_running, node()}}
+  end
+
+  @impl true
+  def init(_options) do
+    Process.flag(:trap_exit, true)
+    # After a crash of this process the database is still open; its rows are not to be lost.
+    Definition.erase_all()
+    if is_list(Engine.tables()), do: Definition.publish_all(:ram_copies)
+    {:ok, %__MODULE__{}}
+  end
+
+  @impl true
+  def handle_call({:run, fun}, from, state) do
+    {:noreply, next(%{state | queue: :queue.in({from, fun}, state.queue)})}
+  end
+
+  def handle_call({:wait, tables, timeout}, from, state) do
+    case tables -- Definition.usable() do
+      [] ->
+        {:reply, :ok, state}
+
+      missing when timeout == 0 ->
+        {:reply, {:timeout, missing}, state}
+
+      _missing ->
+        ref = make_ref()
+        if timeout != :infinity, do: Process.send_after(self(), {:late, ref}, timeout)
+        {:noreply, put_in(state.waiters[ref], {from, tables})}
+    end
+  end
+
+  @impl true
+  def handle_info({:late, ref}, state) do
+    {waiter, waiters} = Map.pop(state.waiters, ref)
+
+    with {from, tables} <- waiter do
+      case tables -- Definition.usable() do
+        [] -> GenServer.reply(from, :ok)
+        missing -> GenServer.reply(from, {:timeout, missing})
+      end
+    end
+
+    {:noreply, %{state | waiters: waiters}}
+  end
+
+  def handle_info({:DOWN, ref, :process, _pid, reason}, %{job: {ref, from}} = state) do
+    GenServer.reply(from, result(reason))
+    {:noreply, next(%{state | job: nil, waiters: answer(state.waiters)})}
+  end
+
+  def handle_info(_message, state), do: {:noreply, state}
+
+  @impl true
+  def terminate(_reason, _state), do: do_close()
+
+  defp next(%{job: nil} = state) do
+    case :queue.out(state.queue) do
+      {{:value, job}, queue} -> %{state | job: begin(job), queue: queue}
+      {:empty, _} -> state
+    end
+  end
+
+  defp next(state), do: state
+
+  @spec begin(job()) :: {reference(), GenServer.from()}
+  defp begin({from, fun}) do
+    {_pid, ref} = spawn_monitor(fn -> exit({:done, fun.()}) end)
+    {ref, from}
+  end
+
+  defp result({:done, result}), do: result
+  defp result(reason), do: {:aborted, {:transaction_crashed, reason}}
+
+  defp answer(waiters) when map_size(waiters) == 0, do: waiters
+
+  defp answer(waiters) do
+    usable = Definition.usable()
+    running = running?()
+
+    Map.filter(waiters, fn {_ref, {from, tables}} ->
+      cond do
+        not running -> GenServer.reply(from, {:error, {:node_not_running, node()}})
+        tables -- usable == [] -> GenServer.reply(from, :ok)
+        true -> nil
+      end
+      |> is_nil()
+    end)
+  end
+
+  defp do_open do
+    if running?(), do: :ok, else: open_at(Settings.location())
+  end
+
+  defp open_at(:memory), do: opened(Engine.open(nil, %{create: false}), :ram_copies)
+  defp open_at({:disc, dir}), do: opened(Engine.open(dir, %{create: false}), :disc_copies)
+
+  defp open_at({:create, dir}) do
+    case Engine.create(dir) do
+      :ok -> open_at({:disc, dir})
+      failure -> open_at(failure)
+    end
+  end
+
+  defp open_at({:"$magnesia_error", reason}), do: {:error, reason}
+
+  # The setting may change while the database is open.
+  defp opened(:ok, storage) do
+    :persistent_term.put(Magnesia.Directory, Settings.directory())
+    Definition.publish_all(storage)
+  end
+
+  defp opened({:"$magnesia_error", reason}, _storage), do: {:error, reason}
+
+  # Definitions go first, so that who asks meanwhile sees a database that is not running.
+  defp do_close do
+    Definition.erase_all()
+    :persistent_term.erase(Magnesia.Directory)
+
+    case Engine.close() do
+      {:"$magnesia_error", reason} when reason != :closed -> {:error, reason}
+      _ -> :ok
+    end
+  end
+end

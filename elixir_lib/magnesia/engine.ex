@@ -1,0 +1,375 @@
+defmodule Magnesia.Engine do
+  @moduledoc """
+  The gate to the native engine: one thin function per native function.
+
+  This is the only module that calls `Magnesia.Native`. Everything is returned as the engine
+  gives it: a failure is `{:"$magnesia_error", reason}` and a lock or a commit that has to wait
+  is `{:wait, token}`. What such an answer means to a caller (an abort, an exit, an exception)
+  is decided by the modules above; nothing here raises, waits or keeps state.
+  """
+
+  alias Magnesia.Native
+
+  @typedoc "A table's name."
+  @type table :: atom()
+  @typedoc "A failure with its reason."
+  @type failure :: {:"$magnesia_error", term()}
+  @typedoc "A process's transaction context, never to be used by another process."
+  @type context :: term()
+  @typedoc "A place in a scan: immutable, may be kept and stepped more than once."
+  @type cursor :: reference()
+  @typedoc "What a lock is asked for."
+  @type item :: {:table, table()} | {:record, table(), term()} | {:global, term()}
+  @typedoc "A lock's kind."
+  @type lock :: :read | :write | :sticky_write
+  @typedoc "A lock has to be waited for, or the transaction must give way to an older one."
+  @type delayed :: {:wait, integer()} | {:die, term()}
+  @typedoc "One operation in a transaction's store."
+  @type own ::
+          {term(), :write | :delete | :delete_object, tuple()}
+  @typedoc "A table's definition as the engine keeps it."
+  @type definition ::
+          {kind :: atom(), storage :: atom(), record_name :: atom(), arity :: pos_integer(),
+           indexes :: [pos_integer()], access_mode :: atom(), properties :: term()}
+
+  @compile {:inline,
+            read: 2,
+            write: 2,
+            delete: 2,
+            delete_object: 2,
+            update_counter: 3,
+            tx_begin: 1,
+            tx_commit: 2,
+            tx_abort: 1,
+            tx_read: 4,
+            tx_write: 4,
+            tx_delete: 4,
+            tx_delete_object: 4,
+            tx_lock: 3,
+            tx_own: 2,
+            tx_own_key: 3,
+            tx_seq: 1}
+
+  # The database
+
+  @doc "Opens a database directory, or one in memory only when `dir` is nil."
+  @spec open(binary() | nil, map()) :: :ok | failure()
+  def open(dir, opts), do: Native.open(dir, opts)
+
+  @doc "Tells whether a directory holds a database."
+  @spec has_database(binary()) :: boolean() | failure()
+  def has_database(dir), do: Native.has_database(dir)
+
+  @doc "Makes a directory with an empty database in it."
+  @spec create(binary()) :: :ok | failure()
+  def create(dir), do: Native.create(dir)
+
+  @doc "Removes a database's files from a directory."
+  @spec destroy(binary()) :: :ok | failure()
+  def destroy(dir), do: Native.destroy(dir)
+
+  @doc "Moves the database in memory to a directory."
+  @spec attach(binary()) :: :ok | failure()
+  def attach(dir), do: Native.attach(dir)
+
+  @doc "Leaves the directory; the database goes on in memory."
+  @spec detach() :: :ok | failure()
+  def detach, do: Native.detach()
+
+  @doc "Closes the open database."
+  @spec close() :: :ok | failure()
+  def close, do: Native.close()
+
+  @doc "The one term kept with the schema as a whole."
+  @spec schema_properties() :: term()
+  def schema_properties, do: Native.schema_properties()
+
+  @doc "Replaces the term kept with the schema as a whole."
+  @spec set_schema_properties(term()) :: :ok | failure()
+  def set_schema_properties(properties), do: Native.set_schema_properties(properties)
+
+  @doc "The names of all tables."
+  @spec tables() :: [table()] | failure()
+  def tables, do: Native.tables()
+
+  @doc "Creates a table."
+  @spec table_create(
+          table(),
+          atom(),
+          atom(),
+          atom(),
+          pos_integer(),
+          [pos_integer()],
+          atom(),
+          term()
+        ) :: :ok | failure()
+  def table_create(name, kind, storage, record_name, arity, indexes, access_mode, properties) do
+    Native.table_create(
+      name,
+      kind,
+      storage,
+      record_name,
+      arity,
+      indexes,
+      access_mode,
+      properties
+    )
+  end
+
+  @doc "Deletes a table and its rows."
+  @spec table_delete(table()) :: :ok | failure()
+  def table_delete(name), do: Native.table_delete(name)
+
+  @doc "Removes all rows of a table."
+  @spec table_clear(table()) :: :ok | failure()
+  def table_clear(name), do: Native.table_clear(name)
+
+  @doc "Replaces a table's access mode and properties; its rows stay."
+  @spec table_define(table(), atom(), term()) :: :ok | failure()
+  def table_define(name, access_mode, properties) do
+    Native.table_define(name, access_mode, properties)
+  end
+
+  @doc "Changes a table's record name, arity and properties; its rows stay as they are."
+  @spec table_reshape(table(), atom(), pos_integer(), term()) :: :ok | failure()
+  def table_reshape(name, record_name, arity, properties) do
+    Native.table_reshape(name, record_name, arity, properties)
+  end
+
+  @doc "A table's definition."
+  @spec table_definition(table()) :: definition() | failure()
+  def table_definition(name), do: Native.table_definition(name)
+
+  @doc "Adds an index and replaces the properties in the same step."
+  @spec table_add_index(table(), pos_integer(), term()) :: :ok | failure()
+  def table_add_index(name, pos, properties), do: Native.table_add_index(name, pos, properties)
+
+  @doc "Removes an index and replaces the properties in the same step."
+  @spec table_del_index(table(), pos_integer(), term()) :: :ok | failure()
+  def table_del_index(name, pos, properties), do: Native.table_del_index(name, pos, properties)
+
+  @doc "Changes how a table is stored."
+  @spec table_set_storage(table(), atom(), term()) :: :ok | failure()
+  def table_set_storage(name, storage, properties) do
+    Native.table_set_storage(name, storage, properties)
+  end
+
+  @doc "Begins to rewrite a table's rows beside the table itself."
+  @spec transform_start(table(), atom(), pos_integer(), term()) :: term() | failure()
+  def transform_start(name, record_name, arity, properties) do
+    Native.transform_start(name, record_name, arity, properties)
+  end
+
+  @doc "Adds rewritten rows."
+  @spec transform_rows(term(), [tuple()]) :: :ok | failure()
+  def transform_rows(handle, records), do: Native.transform_rows(handle, records)
+
+  @doc "Puts the rewritten rows in the table's place."
+  @spec transform_commit(term()) :: :ok | failure()
+  def transform_commit(handle), do: Native.transform_commit(handle)
+
+  @doc "Writes a snapshot of the disc tables and trims the log."
+  @spec dump_log() :: :ok | failure()
+  def dump_log, do: Native.dump_log()
+
+  @doc "Saves an image of ram tables, to be loaded at the next start."
+  @spec dump_tables([table()]) :: :ok | failure()
+  def dump_tables(names), do: Native.dump_tables(names)
+
+  @doc "Forces the log to the disk."
+  @spec sync_log() :: :ok | failure()
+  def sync_log, do: Native.sync_log()
+
+  @doc "The log's length in bytes and writes."
+  @spec log_info() :: map() | failure()
+  def log_info, do: Native.log_info()
+
+  # Rows
+
+  @doc "The rows under a key."
+  @spec read(table(), term()) :: [tuple()] | failure()
+  def read(tab, key) do
+    case Native.read(tab, key) do
+      rows when is_list(rows) -> rows
+      :large -> Native.read_large(tab, key)
+      failure -> failure
+    end
+  end
+
+  @doc "Writes a row at once."
+  @spec write(table(), tuple()) :: :ok | failure()
+  def write(tab, record), do: Native.write(tab, record)
+
+  @doc "Deletes the rows under a key at once."
+  @spec delete(table(), term()) :: :ok | failure()
+  def delete(tab, key), do: Native.delete(tab, key)
+
+  @doc "Deletes one exact row at once."
+  @spec delete_object(table(), tuple()) :: :ok | failure()
+  def delete_object(tab, record), do: Native.delete_object(tab, record)
+
+  @doc "Adds to a counter, never going below 0, and answers the new value."
+  @spec update_counter(table(), term(), integer()) :: integer() | failure()
+  def update_counter(tab, key, incr), do: Native.update_counter(tab, key, incr)
+
+  @doc "The first key."
+  @spec first(table()) :: term() | :"$end_of_table" | failure()
+  def first(tab), do: Native.first(tab)
+
+  @doc "The last key."
+  @spec last(table()) :: term() | :"$end_of_table" | failure()
+  def last(tab), do: Native.last(tab)
+
+  @doc "The key after another."
+  @spec next(table(), term()) :: term() | :"$end_of_table" | failure()
+  def next(tab, key), do: Native.next(tab, key)
+
+  @doc "The key before another."
+  @spec prev(table(), term()) :: term() | :"$end_of_table" | failure()
+  def prev(tab, key), do: Native.prev(tab, key)
+
+  @doc "The rows in a slot."
+  @spec slot(table(), integer()) :: [tuple()] | :"$end_of_table" | failure()
+  def slot(tab, n), do: Native.slot(tab, n)
+
+  @doc "All results of a match specification, slice after slice."
+  @spec select_all(table(), list()) :: list() | failure()
+  def select_all(tab, spec), do: select_rest(Native.select_all(tab, spec))
+
+  defp select_rest(rows) when is_list(rows), do: rows
+  defp select_rest({:more, cursor, acc}), do: select_rest(Native.select_all_more(cursor, acc))
+  defp select_rest({:done, backwards}), do: :lists.reverse(backwards)
+  defp select_rest(failure), do: failure
+
+  @doc "A first slice of at most `limit` results; it may be shorter though more follow."
+  @spec select_chunk(table(), list(), pos_integer()) ::
+          {:done, list()} | {:more, list(), cursor()} | failure()
+  def select_chunk(tab, spec, limit), do: Native.select_chunk(tab, spec, limit)
+
+  @doc "The slice after a cursor."
+  @spec select_chunk_more(cursor(), pos_integer()) ::
+          {:done, list()} | {:more, list(), cursor()} | failure()
+  def select_chunk_more(cursor, limit), do: Native.select_chunk_more(cursor, limit)
+
+  @doc "The table that a cursor walks."
+  @spec cursor_table(cursor()) :: table() | failure()
+  def cursor_table(cursor), do: Native.cursor_table(cursor)
+
+  @doc "The rows whose field at `pos` has a value."
+  @spec index_read(table(), term(), pos_integer()) :: [tuple()] | failure()
+  def index_read(tab, value, pos) do
+    case Native.index_read(tab, value, pos) do
+      rows when is_list(rows) -> rows
+      :large -> Native.index_read_large(tab, value, pos)
+      failure -> failure
+    end
+  end
+
+  @doc "How many rows a table has."
+  @spec size(table()) :: non_neg_integer() | failure()
+  def size(tab), do: Native.size(tab)
+
+  @doc "How many bytes a table takes."
+  @spec memory(table()) :: non_neg_integer() | failure()
+  def memory(tab), do: Native.memory(tab)
+
+  @doc "Tells whether a match specification is valid."
+  @spec spec_valid(term()) :: boolean()
+  def spec_valid(spec), do: Native.spec_valid(spec)
+
+  @doc "Runs a match specification over a list."
+  @spec spec_run([tuple()], list()) :: list() | failure()
+  def spec_run(records, spec), do: Native.spec_run(records, spec)
+
+  # Transactions
+
+  @doc "A context for the calling process's transactions."
+  @spec tx_new() :: context()
+  def tx_new, do: Native.tx_new()
+
+  @doc "Begins a transaction and answers its number: higher is younger."
+  @spec tx_begin(context()) :: integer() | failure()
+  def tx_begin(ctx), do: Native.tx_begin(ctx)
+
+  @doc "Opens a level inside the transaction."
+  @spec tx_nest(context()) :: :ok | failure()
+  def tx_nest(ctx), do: Native.tx_nest(ctx)
+
+  @doc "Closes the innermost level and keeps its writes."
+  @spec tx_merge(context()) :: :ok | failure()
+  def tx_merge(ctx), do: Native.tx_merge(ctx)
+
+  @doc "Closes the innermost level and drops its writes; locks stay."
+  @spec tx_undo(context()) :: :ok | failure()
+  def tx_undo(ctx), do: Native.tx_undo(ctx)
+
+  @doc "Commits."
+  @spec tx_commit(context(), boolean()) :: :ok | :large | {:wait, integer()} | failure()
+  def tx_commit(ctx, sync?), do: Native.tx_commit(ctx, sync?)
+
+  @doc "Commits what `tx_commit/2` called large."
+  @spec tx_commit_large(context(), boolean()) :: :ok | {:wait, integer()} | failure()
+  def tx_commit_large(ctx, sync?), do: Native.tx_commit_large(ctx, sync?)
+
+  @doc "Drops the transaction and all its locks."
+  @spec tx_abort(context()) :: :ok | failure()
+  def tx_abort(ctx), do: Native.tx_abort(ctx)
+
+  @doc "Drops all writes and locks, keeps the number, and waits for the blocker to be gone."
+  @spec tx_restart(context(), term()) :: :ok | {:wait, integer()} | failure()
+  def tx_restart(ctx, blocker), do: Native.tx_restart(ctx, blocker)
+
+  @doc "Reads a key under a lock, own writes merged in."
+  @spec tx_read(context(), table(), term(), lock()) :: [tuple()] | delayed() | failure()
+  def tx_read(ctx, tab, key, lock), do: Native.tx_read(ctx, tab, key, lock)
+
+  @doc "Writes a row in the transaction."
+  @spec tx_write(context(), table(), tuple(), lock()) :: :ok | delayed() | failure()
+  def tx_write(ctx, tab, record, lock), do: Native.tx_write(ctx, tab, record, lock)
+
+  @doc "Deletes a key in the transaction."
+  @spec tx_delete(context(), table(), term(), lock()) :: :ok | delayed() | failure()
+  def tx_delete(ctx, tab, key, lock), do: Native.tx_delete(ctx, tab, key, lock)
+
+  @doc "Deletes one exact row in the transaction."
+  @spec tx_delete_object(context(), table(), tuple(), lock()) :: :ok | delayed() | failure()
+  def tx_delete_object(ctx, tab, record, lock) do
+    Native.tx_delete_object(ctx, tab, record, lock)
+  end
+
+  @doc "Takes a lock."
+  @spec tx_lock(context(), item(), lock()) :: :ok | delayed() | failure()
+  def tx_lock(ctx, item, lock), do: Native.tx_lock(ctx, item, lock)
+
+  @doc "The transaction's own operations on a table."
+  @spec tx_own(context(), table()) :: [own()] | failure()
+  def tx_own(ctx, tab), do: Native.tx_own(ctx, tab)
+
+  @doc "The transaction's own operations on a key."
+  @spec tx_own_key(context(), table(), term()) :: [{atom(), tuple()}] | failure()
+  def tx_own_key(ctx, tab, key), do: Native.tx_own_key(ctx, tab, key)
+
+  @doc "A number that changes with every own operation."
+  @spec tx_seq(context()) :: integer() | failure()
+  def tx_seq(ctx), do: Native.tx_seq(ctx)
+
+  @doc "All locks held, as `{item, kind, number, pid}`."
+  @spec held_locks() :: [tuple()] | failure()
+  def held_locks, do: Native.held_locks()
+
+  @doc "All locks waited for, as `{item, kind, number, pid}`."
+  @spec lock_queue() :: [tuple()] | failure()
+  def lock_queue, do: Native.lock_queue()
+
+  @doc "Commits, failures, restarts and log writes since the start."
+  @spec counters() :: tuple() | failure()
+  def counters, do: Native.counters()
+
+  @doc "Counts one failed transaction."
+  @spec count_failure() :: :ok | failure()
+  def count_failure, do: Native.count_failure()
+
+  @doc "Counts one restarted transaction."
+  @spec count_restart() :: :ok | failure()
+  def count_restart, do: Native.count_restart()
+end

@@ -1,0 +1,293 @@
+defmodule Magnesia.Strict.Activity do
+  @moduledoc """
+  Activities: transactions with their restarts and nesting, and the dirty contexts.
+
+  The calling process carries its activity in the process dictionary as `{module, id, store}`,
+  where the id is `{:tid, number, pid}` and the store the engine's context, or the id is
+  `{kind, pid}` and the store `:non_transaction`. A transaction runs in its caller: there is no
+  server to ask and no message unless a lock has to be waited for. Rows are no business of this
+  room.
+  """
+
+  alias Magnesia.Engine
+  alias Magnesia.Strict.Failure
+  alias Magnesia.Strict.Locks
+
+  @state :magnesia_activity_state
+  @context :magnesia_context
+
+  @typedoc "What a process carries while it is in an activity."
+  @type state :: {module(), tuple(), Engine.context() | :non_transaction} | :undefined
+  @typedoc "A transaction's outcome."
+  @type outcome :: {:atomic, term()} | {:aborted, term()}
+  @typedoc "How often a transaction may be run."
+  @type retries :: non_neg_integer() | :infinity
+
+  @doc "The calling process's activity."
+  @spec state() :: state()
+  def state, do: :erlang.get(@state)
+
+  @doc "Gives the calling process an activity, or takes it away."
+  @spec put_state(state()) :: term()
+  def put_state(:undefined), do: :erlang.erase(@state)
+  def put_state(state), do: :erlang.put(@state, state)
+
+  @doc "Runs a fun as a transaction, or as a level of the one that the process is in."
+  @spec transaction(state(), fun(), list(), retries(), module(), boolean()) :: outcome()
+  def transaction(state, fun, args, retries, mod, sync)
+      when is_function(fun) and is_list(args) and is_atom(mod) and
+             (retries == :infinity or (is_integer(retries) and retries >= 0)) do
+    case state do
+      :undefined ->
+        outer(fun, args, retries, mod, sync)
+
+      {_, _, :non_transaction} ->
+        outcome = outer(fun, args, retries, mod, sync)
+        :erlang.put(@state, state)
+        outcome
+
+      {_, {:tid, _, _}, _} ->
+        inner(state, fun, args, retries, mod)
+
+      _ ->
+        {:aborted, :nested_transaction}
+    end
+  end
+
+  def transaction(_state, fun, args, retries, mod, _sync) do
+    {:aborted, {:badarg, fun, args, retries, mod}}
+  end
+
+  @doc "Runs a fun in a dirty context; inside a transaction it is a level of that transaction."
+  @spec dirty(state(), fun(), list(), atom(), module()) :: term()
+  def dirty(state, fun, args, kind, mod)
+      when is_function(fun) and is_list(args) and is_atom(mod) do
+    case state do
+      {_, _, store} when store != :non_transaction ->
+        case transaction(state, fun, args, :infinity, mod, kind == :sync_dirty) do
+          {:atomic, value} -> value
+          {:aborted, reason} -> exit(reason)
+        end
+
+      _ ->
+        :erlang.put(@state, {mod, {kind, self()}, :non_transaction})
+        run_dirty(state, fun, args)
+    end
+  end
+
+  def dirty(_state, fun, args, _kind, _mod), do: {:aborted, {:badarg, fun, args}}
+
+  @doc "Runs a fun in any kind of activity and answers its value, or exits."
+  @spec activity(term(), fun(), list(), module()) :: term()
+  def activity(kind, fun, args, mod) do
+    state = state()
+
+    case kind do
+      :transaction -> unwrap(transaction(state, fun, args, :infinity, mod, false))
+      {:transaction, retries} -> unwrap(transaction(state, fun, args, retries, mod, false))
+      :sync_transaction -> unwrap(transaction(state, fun, args, :infinity, mod, true))
+      {:sync_transaction, retries} -> unwrap(transaction(state, fun, args, retries, mod, true))
+      kind when kind in [:async_dirty, :sync_dirty, :ets] -> dirty(state, fun, args, kind, mod)
+      _ -> {:aborted, {:bad_type, kind}}
+    end
+  end
+
+  defp unwrap({:atomic, value}), do: value
+  defp unwrap(aborted), do: exit(aborted)
+
+  defp run_dirty(old, fun, args) do
+    try do
+      call(fun, args)
+    catch
+      :error, reason -> exit({reason, __STACKTRACE__})
+    else
+      {:EXIT, reason} -> exit(reason)
+      {:aborted, reason} -> Failure.abort(reason)
+      value -> value
+    after
+      put_state(old)
+    end
+  end
+
+  # The outermost level
+
+  defp outer(fun, args, retries, mod, sync) do
+    ctx = context()
+
+    case Engine.tx_begin(ctx) do
+      number when is_integer(number) ->
+        :erlang.put(@state, {mod, {:tid, number, self()}, ctx})
+        attempt(ctx, fun, args, retries, sync)
+
+      # The process has put its transaction aside; this is another one beside it.
+      {:"$magnesia_error", :nested} ->
+        begin_beside(fun, args, retries, mod, sync)
+
+      {:"$magnesia_error", reason} ->
+        {:aborted, Failure.translate(reason)}
+    end
+  end
+
+  defp begin_beside(fun, args, retries, mod, sync) do
+    :erlang.erase(@context)
+    outer(fun, args, retries, mod, sync)
+  end
+
+  defp context do
+    case :erlang.get(@context) do
+      :undefined ->
+        ctx = Engine.tx_new()
+        :erlang.put(@context, ctx)
+        ctx
+
+      ctx ->
+        ctx
+    end
+  end
+
+  defp attempt(ctx, fun, args, retries, sync) do
+    try do
+      call(fun, args)
+    catch
+      :throw, value -> fail(ctx, {:throw, value})
+      :exit, reason -> recover(reason, ctx, fun, args, retries, sync)
+      :error, reason -> recover({reason, __STACKTRACE__}, ctx, fun, args, retries, sync)
+    else
+      value -> commit(Engine.tx_commit(ctx, sync), ctx, sync, value)
+    end
+  end
+
+  defp commit(:ok, _ctx, _sync, value) do
+    :erlang.erase(@state)
+    {:atomic, value}
+  end
+
+  defp commit({:wait, token}, ctx, sync, value) do
+    commit(Locks.await(token), ctx, sync, value)
+  end
+
+  defp commit(:large, ctx, sync, value) do
+    commit(Engine.tx_commit_large(ctx, sync), ctx, sync, value)
+  end
+
+  defp commit({:"$magnesia_error", reason}, _ctx, _sync, _value) do
+    Engine.count_failure()
+    :erlang.erase(@state)
+    {:aborted, Failure.translate(reason)}
+  end
+
+  defp recover({:aborted, {:cyclic, _, _, _, _, blocker}}, ctx, fun, args, retries, sync) do
+    if again?(retries) do
+      Engine.count_restart()
+      Locks.put_notes(:undefined)
+      restart(Engine.tx_restart(ctx, blocker), ctx, fun, args, decrement(retries), sync)
+    else
+      fail(ctx, {:aborted, :nomore})
+    end
+  end
+
+  defp recover({:aborted, {tag, _}} = reason, ctx, fun, args, retries, sync)
+       when tag in [:node_not_running, :bad_commit] do
+    {mod, _, _} = state()
+
+    if again?(retries) do
+      Engine.count_restart()
+      fail(ctx, reason)
+      pause()
+      outer(fun, args, decrement(retries), mod, sync)
+    else
+      fail(ctx, {:aborted, :nomore})
+    end
+  end
+
+  defp recover(reason, ctx, _fun, _args, _retries, _sync), do: fail(ctx, reason)
+
+  defp restart(:ok, ctx, fun, args, retries, sync), do: attempt(ctx, fun, args, retries, sync)
+
+  defp restart({:wait, token}, ctx, fun, args, retries, sync) do
+    Locks.await(token)
+    attempt(ctx, fun, args, retries, sync)
+  end
+
+  defp restart({:"$magnesia_error", reason}, ctx, _fun, _args, _retries, _sync) do
+    fail(ctx, Failure.translate(reason))
+  end
+
+  defp fail(ctx, reason) do
+    Engine.tx_abort(ctx)
+    Engine.count_failure()
+    :erlang.erase(@state)
+    {:aborted, bare(reason)}
+  end
+
+  # Inner levels
+
+  defp inner({_, tid, ctx} = up, fun, args, retries, mod) do
+    case Engine.tx_nest(ctx) do
+      :ok ->
+        :erlang.put(@state, {mod, tid, ctx})
+        attempt_inner({up, Locks.notes()}, ctx, fun, args, retries)
+
+      {:"$magnesia_error", reason} ->
+        {:aborted, Failure.translate(reason)}
+    end
+  end
+
+  defp attempt_inner(up, ctx, fun, args, retries) do
+    try do
+      call(fun, args)
+    catch
+      :throw, value -> undo(up, ctx, {:throw, value})
+      :exit, reason -> recover_inner(reason, up, ctx, retries)
+      :error, reason -> recover_inner({reason, __STACKTRACE__}, up, ctx, retries)
+    else
+      value ->
+        Engine.tx_merge(ctx)
+        :erlang.put(@state, elem(up, 0))
+        {:atomic, value}
+    end
+  end
+
+  # Only the outermost level can run again, so the reason goes up level by level.
+  defp recover_inner({:aborted, why} = reason, up, ctx, retries)
+       when elem(why, 0) == :cyclic or elem(why, 0) == :node_not_running or
+              elem(why, 0) == :bad_commit do
+    if again?(retries) do
+      undo(up, ctx, reason)
+      exit(reason)
+    else
+      undo(up, ctx, {:aborted, :nomore})
+    end
+  end
+
+  defp recover_inner(reason, up, ctx, _retries), do: undo(up, ctx, reason)
+
+  defp undo({state, notes}, ctx, reason) do
+    Engine.tx_undo(ctx)
+    Engine.count_failure()
+    :erlang.put(@state, state)
+    Locks.put_notes(notes)
+    {:aborted, bare(reason)}
+  end
+
+  defp call(fun, []), do: fun.()
+  defp call(fun, args), do: apply(fun, args)
+
+  defp again?(:infinity), do: true
+  defp again?(retries), do: retries > 1
+
+  defp decrement(:infinity), do: :infinity
+  defp decrement(retries), do: retries - 1
+
+  defp bare({:aborted, reason}), do: reason
+  defp bare({:abort, reason}), do: reason
+  defp bare(reason), do: reason
+
+  # A stopped database may be on its way up again.
+  defp pause do
+    receive do
+    after
+      :rand.uniform(10) -> :ok
+    end
+  end
+end

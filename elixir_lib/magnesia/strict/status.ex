@@ -1,0 +1,134 @@
+defmodule Magnesia.Strict.Status do
+  @moduledoc """
+  Prints the state of the database on the group leader, as pages for people.
+
+  The pages have the form of Mnesia's. Everything printed is asked of
+  `Magnesia.Strict.Information`; nothing is worked out here.
+  """
+
+  import Magnesia.Strict.Failure
+
+  alias Magnesia.Database
+  alias Magnesia.Strict.Definition
+  alias Magnesia.Strict.Information
+
+  @doc "Prints a page on the database's state."
+  @spec info() :: :ok
+  def info do
+    if Database.running?() do
+      locks()
+      tables()
+    end
+
+    system_info()
+  end
+
+  @doc "Prints the database's state without the locks and tables."
+  @spec system_info() :: :ok
+  def system_info do
+    summary()
+    if Database.running?(), do: figures()
+    :ok
+  end
+
+  @doc "Prints all tables' definitions."
+  @spec schema() :: :ok
+  def schema do
+    if not Database.running?(), do: abort({:node_not_running, node()})
+    Definition.names() |> Enum.sort() |> Enum.each(&schema/1)
+  end
+
+  @doc "Prints a table's definition."
+  @spec schema(term()) :: :ok
+  def schema(tab) do
+    case Definition.fetch(tab) do
+      {:ok, definition} -> print(tab, Information.properties(definition))
+      :error -> if Database.running?(), do: print(tab, []), else: abort({:no_exists, tab, :all})
+    end
+  end
+
+  defp print(tab, properties) do
+    line('-- Properties for ~tw table --- ~n', [tab])
+
+    for {item, value} <- properties, item != :cstruct do
+      line('~-20tw -> ~tp~n', [item, value])
+    end
+
+    line('~n', [])
+  end
+
+  defp locks do
+    line('---> Processes holding locks <--- ~n', [])
+    for lock <- asked(:held_locks), do: line('Lock: ~p~n', [lock])
+    line('---> Processes waiting for locks <--- ~n', [])
+
+    for {oid, kind, _pid, tid, owner} <- asked(:lock_queue) do
+      line('Tid ~p waits for ~p lock on oid ~p owned by ~p ~n', [tid, kind, oid, owner])
+    end
+  end
+
+  defp tables do
+    line('---> Active tables <--- ~n', [])
+
+    for tab <- asked(:local_tables) do
+      disc = about(tab, :storage_type) == :disc_only_copies
+      media = if disc, do: 'bytes on disc', else: 'words of mem'
+      figures = [tab, about(tab, :size), about(tab, :memory), media]
+      line('~-15tw: with ~-8w records occupying ~-8w ~s~n', figures)
+    end
+  end
+
+  defp summary do
+    line('===> System info in version ~p, debug level = ~p <===~n', [
+      asked(:version),
+      asked(:debug)
+    ])
+
+    used = if asked(:use_dir), do: '', else: 'NOT '
+    line('~w. Directory ~p is ~sused.~n', [asked(:schema_location), asked(:directory), used])
+    line('use fallback at restart = ~w~n', [asked(:fallback_activated)])
+    running = asked(:running_db_nodes)
+    line('running db nodes   = ~w~n', [running])
+    line('stopped db nodes   = ~w ~n', [asked(:db_nodes) -- running])
+  end
+
+  defp figures do
+    line('master node tables = ~p~n', [Enum.sort(asked(:master_node_tables))])
+
+    for {title, storage} <- [
+          {'remote             = ~p~n', :unknown},
+          {'ram_copies         = ~p~n', :ram_copies},
+          {'disc_copies        = ~p~n', :disc_copies},
+          {'disc_only_copies   = ~p~n', :disc_only_copies}
+        ] do
+      stored = for tab <- asked(:tables), about(tab, :storage_type) == storage, do: tab
+      line(title, [Enum.sort(stored)])
+    end
+
+    transactions()
+  end
+
+  defp transactions do
+    counters = [
+      asked(:transaction_commits),
+      asked(:transaction_failures),
+      asked(:transaction_restarts),
+      asked(:transaction_log_writes)
+    ]
+
+    line(
+      '~w transactions committed, ~w aborted, ~w restarted, ~w logged to disc~n',
+      counters
+    )
+
+    line('~w held locks, ~w in queue; ~w local transactions, 0 remote~n', [
+      length(asked(:held_locks)),
+      length(asked(:lock_queue)),
+      length(asked(:transactions))
+    ])
+  end
+
+  defp asked(item), do: Information.system_info(item)
+  defp about(tab, item), do: Information.table_info(tab, item)
+  defp line(format, values), do: :io.format(format, values)
+end
