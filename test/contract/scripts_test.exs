@@ -1,0 +1,26 @@
+defmodule Magnesia.Contract.ScriptsTest do
+  @moduledoc """
+  Runs random scripts on stock Mnesia and on Magnesia in one VM: no answer may differ. Repeats a
+  seed with MAGNESIA_SEED; MAGNESIA_PARITY_SEEDS sets how many scripts are run.
+  """
+  use ExUnit.Case, async: false
+
+  alias Magnesia.Parity.{Printer, Runner, Subject}
+
+  @moduletag capture_log: true
+  @moduletag timeout: 1_800_000
+
+  setup_all do
+    on_exit(fn -> Enum.each([:mnesia, :magnesia], &Subject.stop/1) end)
+  end
+
+  test "answers random scripts as stock Mnesia does" do
+    count = String.to_integer(System.get_env("MAGNESIA_PARITY_SEEDS", "2000"))
+    seed = String.to_integer(System.get_env("MAGNESIA_SEED", "#{:rand.uniform(1_000_000_000)}"))
+    IO.puts("parity: #{count} scripts from MAGNESIA_SEED=#{seed}")
+    report = Runner.run(:mnesia, :magnesia, seed, count, limit: 3)
+    texts = Enum.map(report.findings, &Printer.finding(&1, :mnesia, :magnesia))
+    assert texts == [], Enum.join(texts, "\n")
+    assert length(report.unsteady) * 100 <= count, "unsteady: #{inspect(report.unsteady)}"
+  end
+end

@@ -1,0 +1,28 @@
+defmodule Magnesia.Parity.Generator do
+  @moduledoc """
+  Makes the script of a seed: most work on the fixed tables, some define tables, some put two
+  processes in conflict. The same seed must make the same script, whatever ran before.
+  """
+
+  import Magnesia.Parity.Random
+  alias Magnesia.Parity.{DuelSource, OperationSource, SchemaSource, Script}
+
+  @doc "The script of a seed, without what shows the quirks to avoid."
+  @spec script(integer, [pos_integer | String.t()]) :: Script.t()
+  def script(seed, avoid \\ []) do
+    seeded(seed, fn ->
+      kind = weighted([{86, fn -> :data end}, {8, fn -> :schema end}, {6, fn -> :duel end}])
+      %Script{seed: seed, kind: kind, operations: operations(kind, avoid)}
+    end)
+  end
+
+  defp operations(:data, avoid) do
+    context = OperationSource.top(avoid)
+    OperationSource.opening(context) ++ list(4, 22, fn -> OperationSource.operation(context) end)
+  end
+
+  defp operations(:schema, _avoid),
+    do: SchemaSource.opening() ++ list(6, 24, &SchemaSource.operation/0)
+
+  defp operations(:duel, _avoid), do: DuelSource.operations()
+end

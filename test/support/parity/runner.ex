@@ -1,0 +1,83 @@
+defmodule Magnesia.Parity.Runner do
+  @moduledoc """
+  Runs many scripts against two modules and gathers the differences, shrunk. It must never stop at
+  a difference before it has been shrunk, nor report one that does not show twice.
+  """
+
+  alias Magnesia.Parity.{Comparison, Coverage, Generator, Interpreter, Script, Shrink, Subject}
+
+  @type finding :: %{seed: integer, script: Script.t(), difference: Comparison.difference()}
+  @type report :: %{
+          first_seed: integer,
+          scripts: non_neg_integer,
+          findings: [finding],
+          unsteady: [integer],
+          coverage: Coverage.t()
+        }
+
+  @doc """
+  Runs `count` scripts from `first_seed` on. Options: `limit`, how many findings are enough;
+  `shrink`, how many runs shrinking one may take; `each`, a fun told every finding at once;
+  `avoid`, quirks that differ on purpose.
+  """
+  @spec run(module, module, integer, non_neg_integer, keyword) :: report
+  def run(stock, other, first_seed, count, options \\ []) do
+    Enum.each(Enum.uniq([stock, other]), fn subject ->
+      Subject.start_ram(subject)
+      Subject.fresh_tables(subject)
+    end)
+
+    report = %{
+      first_seed: first_seed,
+      scripts: 0,
+      findings: [],
+      unsteady: [],
+      coverage: Coverage.new()
+    }
+
+    first_seed
+    |> Stream.iterate(&(&1 + 1))
+    |> Enum.take(count)
+    |> Enum.reduce_while(report, fn seed, report ->
+      report = try_seed(seed, stock, other, options, report)
+      enough? = length(report.findings) >= Keyword.get(options, :limit, 1)
+      {if(enough?, do: :halt, else: :cont), report}
+    end)
+  end
+
+  @doc "The first difference of a script between two modules, or nil."
+  @spec difference(Script.t(), module, module) :: Comparison.difference() | nil
+  def difference(script, stock, other) do
+    left = Interpreter.run(script, stock)
+    Comparison.first_difference(left, Interpreter.run(script, other))
+  end
+
+  defp try_seed(seed, stock, other, options, report) do
+    script = Generator.script(seed, Keyword.get(options, :avoid, []))
+    left = Interpreter.run(script, stock)
+    right = Interpreter.run(script, other)
+    coverage = Coverage.add(report.coverage, script, left)
+    report = %{report | scripts: report.scripts + 1, coverage: coverage}
+
+    case Comparison.first_difference(left, right) do
+      nil -> report
+      _difference -> confirm(script, stock, other, options, report)
+    end
+  end
+
+  # A difference must show again, and stock Mnesia must agree with itself where it shows.
+  defp confirm(script, stock, other, options, report) do
+    again = difference(script, stock, other)
+
+    if again == nil or difference(script, stock, stock) != nil do
+      %{report | unsteady: [script.seed | report.unsteady]}
+    else
+      budget = Keyword.get(options, :shrink, 300)
+      shrunk = Shrink.shrink(script, &(difference(&1, stock, other) != nil), budget)
+      difference = difference(shrunk, stock, other) || again
+      finding = %{seed: script.seed, script: shrunk, difference: difference}
+      Keyword.get(options, :each, fn _ -> :ok end).(finding)
+      %{report | findings: [finding | report.findings]}
+    end
+  end
+end
