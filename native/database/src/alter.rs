@@ -59,10 +59,15 @@ impl Database {
         }
         self.change(|catalog| {
             let definition = definition.clone();
-            catalog.tables.push(Entry { id, definition, snapshot: None });
+            catalog.tables.push(Entry {
+                id,
+                definition,
+                snapshot: None,
+            });
             Ok(())
         })?;
-        self.engine().put_table(Arc::new(Table::new(id, definition, body)));
+        self.engine()
+            .put_table(Arc::new(Table::new(id, definition, body)));
         Ok(())
     }
 
@@ -199,7 +204,11 @@ impl Database {
             return Err(DatabaseError::NoDirectory);
         }
         let old = table.definition();
-        let definition = Definition { storage, properties, ..old.clone() };
+        let definition = Definition {
+            storage,
+            properties,
+            ..old.clone()
+        };
         match durable.as_deref() {
             Some(durable) if old.storage == Storage::DiscOnly || storage == Storage::DiscOnly => {
                 self.replace_rows(durable, &table, definition, |_, row| Ok(row.to_vec()))
@@ -268,13 +277,12 @@ impl Database {
     }
 
     /// Puts a table that is complete in the place of another, durably.
-    pub(crate) fn install(
-        &self,
-        old: &Arc<Table>,
-        new: Arc<Table>,
-    ) -> Result<(), DatabaseError> {
-        let entry =
-            Entry { id: new.id(), definition: new.definition().clone(), snapshot: None };
+    pub(crate) fn install(&self, old: &Arc<Table>, new: Arc<Table>) -> Result<(), DatabaseError> {
+        let entry = Entry {
+            id: new.id(),
+            definition: new.definition().clone(),
+            snapshot: None,
+        };
         let storage = new.definition().storage;
         let Some(durable) = self.durable.load_full() else {
             self.change(|catalog| replace_entry(catalog, old.id(), entry))?;
@@ -327,7 +335,8 @@ impl Database {
             change(entry);
             Ok(())
         })?;
-        self.engine().put_table(Arc::new(table.with_definition(definition)));
+        self.engine()
+            .put_table(Arc::new(table.with_definition(definition)));
         Ok(())
     }
 

@@ -41,7 +41,11 @@ impl Default for Catalog {
     fn default() -> Self {
         let mut nil = Packer::new();
         nil.nil();
-        Self { next_table: 1, properties: nil.into_bytes(), tables: Vec::new() }
+        Self {
+            next_table: 1,
+            properties: nil.into_bytes(),
+            tables: Vec::new(),
+        }
     }
 }
 
@@ -58,7 +62,9 @@ impl Catalog {
             packer.nil();
         } else {
             let list = packer.list_begin(self.tables.len());
-            self.tables.iter().for_each(|entry| encode_entry(entry, &mut packer));
+            self.tables
+                .iter()
+                .for_each(|entry| encode_entry(entry, &mut packer));
             packer.nil();
             packer.list_end(list);
         }
@@ -89,12 +95,17 @@ impl Catalog {
         let properties = fields.term()?.to_vec();
         let tables = match packed::view(fields.term()?) {
             View::Nil => Vec::new(),
-            View::List(items) => {
-                items.take(items.count() - 1).map(decode_entry).collect::<Result<_, _>>()?
-            }
+            View::List(items) => items
+                .take(items.count() - 1)
+                .map(decode_entry)
+                .collect::<Result<_, _>>()?,
             _ => return Err(bad("the tables are no list")),
         };
-        Ok(Self { next_table, properties, tables })
+        Ok(Self {
+            next_table,
+            properties,
+            tables,
+        })
     }
 }
 
@@ -153,26 +164,44 @@ fn decode_entry(term: &[u8]) -> Result<Entry, DatabaseError> {
     let record_name = fields.atom()?;
     let arity = fields.number()? as usize;
     let indexes = match packed::view(fields.term()?) {
-        View::List(items) => {
-            items.take(items.count() - 1).map(position).collect::<Result<_, _>>()?
-        }
+        View::List(items) => items
+            .take(items.count() - 1)
+            .map(position)
+            .collect::<Result<_, _>>()?,
         _ => Vec::new(),
     };
-    let access_mode =
-        if fields.int()? == 1 { AccessMode::ReadOnly } else { AccessMode::ReadWrite };
+    let access_mode = if fields.int()? == 1 {
+        AccessMode::ReadOnly
+    } else {
+        AccessMode::ReadWrite
+    };
     let properties = fields.term()?.to_vec();
     let snapshot = match packed::view(fields.term()?) {
         View::Nil => None,
         View::Int(id) => Some(id.cast_unsigned()),
         View::Big { magnitude, .. } => {
-            let bytes = magnitude.try_into().map_err(|_| bad("a snapshot's id is too long"))?;
+            let bytes = magnitude
+                .try_into()
+                .map_err(|_| bad("a snapshot's id is too long"))?;
             Some(u64::from_le_bytes(bytes))
         }
         _ => return Err(bad("a snapshot's id is no integer")),
     };
-    let definition =
-        Definition { name, kind, storage, record_name, arity, indexes, access_mode, properties };
-    Ok(Entry { id, definition, snapshot })
+    let definition = Definition {
+        name,
+        kind,
+        storage,
+        record_name,
+        arity,
+        indexes,
+        access_mode,
+        properties,
+    };
+    Ok(Entry {
+        id,
+        definition,
+        snapshot,
+    })
 }
 
 fn position(term: &[u8]) -> Result<usize, DatabaseError> {
@@ -185,7 +214,9 @@ fn position(term: &[u8]) -> Result<usize, DatabaseError> {
 }
 
 fn bad(reason: &str) -> DatabaseError {
-    DatabaseError::Catalog { reason: reason.to_owned() }
+    DatabaseError::Catalog {
+        reason: reason.to_owned(),
+    }
 }
 
 /// The elements of a tuple, taken one by one.

@@ -105,13 +105,19 @@ impl Database {
     /// The directory, if there is one.
     #[must_use]
     pub fn dir(&self) -> Option<PathBuf> {
-        self.durable.load().as_ref().map(|durable| durable.dir.clone())
+        self.durable
+            .load()
+            .as_ref()
+            .map(|durable| durable.dir.clone())
     }
 
     /// Whether the database is kept in `dir`.
     #[must_use]
     pub fn is_in(&self, dir: &Path) -> bool {
-        self.durable.load().as_ref().is_some_and(|durable| durable.dir == dir)
+        self.durable
+            .load()
+            .as_ref()
+            .is_some_and(|durable| durable.dir == dir)
     }
 
     /// Logs and applies a transaction's writes, whole or not at all.
@@ -134,7 +140,9 @@ impl Database {
             recorder.clear();
             recorder.add_overlay(own);
             let apply = || {
-                own.tables().iter().for_each(|own| own.table().body().note_change());
+                own.tables()
+                    .iter()
+                    .for_each(|own| own.table().body().note_change());
                 apply(own)
             };
             self.append(durable, recorder, apply).map(Some)
@@ -222,7 +230,10 @@ impl Database {
     }
 
     fn note_append(&self, durable: &Durable, length: usize) {
-        self.engine.counters().log_writes.fetch_add(1, Ordering::Relaxed);
+        self.engine
+            .counters()
+            .log_writes
+            .fetch_add(1, Ordering::Relaxed);
         let length = length as u64;
         if durable.undumped.fetch_add(length, Ordering::Relaxed) + length > DUMP_LOG_BYTES {
             self.dump_soon(durable);
@@ -236,7 +247,9 @@ impl Database {
         durable.undumped.store(0, Ordering::Relaxed);
         let this = Weak::clone(&self.this);
         let job = move || {
-            let Some(database) = this.upgrade() else { return };
+            let Some(database) = this.upgrade() else {
+                return;
+            };
             // What fails here is found again, and said, by the next dump that is asked for.
             let dumped = database.dump();
             if let Some(durable) = database.durable.load().as_ref() {
@@ -270,7 +283,10 @@ impl Database {
     /// Bytes of log that are kept.
     #[must_use]
     pub fn log_bytes(&self) -> u64 {
-        self.durable.load().as_ref().map_or(0, |durable| durable.log.bytes())
+        self.durable
+            .load()
+            .as_ref()
+            .map_or(0, |durable| durable.log.bytes())
     }
 
     /// Ends the database in good order: what was logged is on disk, the directory is free.
@@ -278,7 +294,9 @@ impl Database {
     /// # Errors
     /// When the last dump or sync fails; the directory is free all the same.
     pub fn close(&self) -> Result<(), DatabaseError> {
-        let Some(durable) = self.durable.swap(None) else { return Ok(()) };
+        let Some(durable) = self.durable.swap(None) else {
+            return Ok(());
+        };
         durable.keeper.stop();
         Ok(durable.log.close()?)
     }

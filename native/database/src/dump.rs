@@ -34,7 +34,9 @@ impl Database {
         let dumping = self.dumping.lock();
         // What the rotation has to sync under the log's lock is little then.
         durable.log.sync(durable.log.end())?;
-        let (line, changed) = durable.log.rotate_with(|line| (line, self.take_changed()))?;
+        let (line, changed) = durable
+            .log
+            .rotate_with(|line| (line, self.take_changed()))?;
         let dumped = self.dump_tables(&durable, line, &changed);
         if dumped.is_err() {
             changed.iter().for_each(|table| table.body().note_change());
@@ -60,8 +62,13 @@ impl Database {
 
     fn take_changed(&self) -> Vec<Arc<Table>> {
         let tables = self.engine().tables();
-        let durable = tables.values().filter(|table| table.definition().storage.is_durable());
-        durable.filter(|table| table.body().take_change()).cloned().collect()
+        let durable = tables
+            .values()
+            .filter(|table| table.definition().storage.is_durable());
+        durable
+            .filter(|table| table.body().take_change())
+            .cloned()
+            .collect()
     }
 
     fn dump_tables(
@@ -103,14 +110,21 @@ impl Schema {
         new: Vec<(u32, SnapshotEntry)>,
         change: impl FnOnce(&mut Catalog) -> Result<(), DatabaseError>,
     ) -> Result<(), DatabaseError> {
-        let mut next = Self { log_start, ..self.clone() };
+        let mut next = Self {
+            log_start,
+            ..self.clone()
+        };
         change(&mut next.catalog)?;
-        let names: Vec<String> = new.iter().map(|(_, snapshot)| snapshot.name.clone()).collect();
+        let names: Vec<String> = new
+            .iter()
+            .map(|(_, snapshot)| snapshot.name.clone())
+            .collect();
         let gone = next.adopt(new);
         match next.store(durable) {
             Ok(()) => {
                 *self = next;
-                gone.iter().for_each(|snapshot| discard(durable, &snapshot.name));
+                gone.iter()
+                    .for_each(|snapshot| discard(durable, &snapshot.name));
                 Ok(())
             }
             Err(error @ StoreError::Full { .. }) => {
@@ -128,14 +142,20 @@ impl Schema {
     fn adopt(&mut self, new: Vec<(u32, SnapshotEntry)>) -> Vec<SnapshotEntry> {
         for (table, snapshot) in new {
             // A table that was deleted meanwhile has no entry, and no use for its snapshot.
-            if let Some(entry) = self.catalog.tables.iter_mut().find(|entry| entry.id == table) {
+            if let Some(entry) = self
+                .catalog
+                .tables
+                .iter_mut()
+                .find(|entry| entry.id == table)
+            {
                 entry.snapshot = Some(snapshot.id);
             }
             self.snapshots.push(snapshot);
         }
         let is_named = |id: u64| self.catalog.tables.iter().any(|e| e.snapshot == Some(id));
-        let (kept, gone) =
-            std::mem::take(&mut self.snapshots).into_iter().partition(|s| is_named(s.id));
+        let (kept, gone) = std::mem::take(&mut self.snapshots)
+            .into_iter()
+            .partition(|s| is_named(s.id));
         self.snapshots = kept;
         gone
     }
@@ -171,7 +191,9 @@ pub(crate) fn write_snapshots(
         match write_snapshot(durable, line, table) {
             Ok(snapshot) => written.push((table.id(), snapshot)),
             Err(error) => {
-                written.iter().for_each(|(_, snapshot)| discard(durable, &snapshot.name));
+                written
+                    .iter()
+                    .for_each(|(_, snapshot)| discard(durable, &snapshot.name));
                 return Err(error);
             }
         }
@@ -216,7 +238,11 @@ fn write_snapshot(
         writer.block(&block.finish())?;
     }
     writer.finish()?;
-    Ok(SnapshotEntry { name, id, lsn: line })
+    Ok(SnapshotEntry {
+        name,
+        id,
+        lsn: line,
+    })
 }
 
 /// Rows of one block with their dictionary: `u32` length of the dictionary, the dictionary,
@@ -262,7 +288,9 @@ pub(crate) fn read_block(
     block: &[u8],
     f: &mut dyn FnMut(usize, &[u8]) -> Result<(), TableError>,
 ) -> Result<(), TableError> {
-    let malformed = || TableError::Storage { reason: "malformed snapshot block".to_owned() };
+    let malformed = || TableError::Storage {
+        reason: "malformed snapshot block".to_owned(),
+    };
     let mut rest = block;
     let mut take = |count: usize| {
         let (taken, after) = rest.split_at_checked(count).ok_or_else(malformed)?;
@@ -273,8 +301,10 @@ pub(crate) fn read_block(
         Ok::<_, TableError>(u32::from_le_bytes(bytes.try_into().map_err(|_| malformed())?) as usize)
     };
     let length = word(take(4)?)?;
-    let (names, _) = portable::Names::parse(take(length)?)
-        .map_err(|error| TableError::Storage { reason: error.to_string() })?;
+    let (names, _) =
+        portable::Names::parse(take(length)?).map_err(|error| TableError::Storage {
+            reason: error.to_string(),
+        })?;
     let count = word(take(4)?)?;
     let mut packer = magnesia_term::Packer::new();
     for _ in 0..count {

@@ -7,8 +7,8 @@
 //! Never here: repair. Salvage reads what is intact into a new database.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use magnesia_engine::apply::{Op, apply_op};
 use magnesia_engine::commit::replay;
@@ -34,7 +34,10 @@ const SEGMENT_BYTES: u64 = 256 << 20;
 const LOADERS_MAX: usize = 4;
 
 fn limits() -> Limits {
-    Limits { segment_bytes: SEGMENT_BYTES, ..Limits::default() }
+    Limits {
+        segment_bytes: SEGMENT_BYTES,
+        ..Limits::default()
+    }
 }
 
 /// Whether a directory holds a database.
@@ -93,12 +96,16 @@ pub fn destroy(dir: &Path, owner: &str) -> Result<(), DatabaseError> {
     let disk = RealDisk::open(dir)?;
     let lock = LockFile::acquire(dir, owner)?;
     let failed = |error: std::io::Error| {
-        DatabaseError::from(TableError::Storage { reason: format!("{}: {error}", dir.display()) })
+        DatabaseError::from(TableError::Storage {
+            reason: format!("{}: {error}", dir.display()),
+        })
     };
     for name in disk.list().map_err(failed)? {
         // The manifest goes first, so that half a removal is no database at all.
         let is_ours = ["MANIFEST", "LOCK"].contains(&name.as_str())
-            || [".mlog", ".msnap", ".tmp"].iter().any(|ending| name.ends_with(ending));
+            || [".mlog", ".msnap", ".tmp"]
+                .iter()
+                .any(|ending| name.ends_with(ending));
         if is_ours {
             disk.remove(&name).map_err(failed)?;
         }
@@ -124,7 +131,9 @@ pub fn open(
     wake: Arc<dyn Wake>,
     published: Published,
 ) -> Result<Arc<Database>, DatabaseError> {
-    let no_database = || DatabaseError::NoDatabase { dir: dir.display().to_string() };
+    let no_database = || DatabaseError::NoDatabase {
+        dir: dir.display().to_string(),
+    };
     if !dir.is_dir() {
         return Err(no_database());
     }
@@ -163,8 +172,11 @@ pub fn open_in(
     for loaded in tables.values() {
         database.engine().put_table(Arc::clone(&loaded.table));
     }
-    *database.schema.lock() =
-        Schema { catalog, snapshots: manifest.snapshots.clone(), log_start: manifest.log_start };
+    *database.schema.lock() = Schema {
+        catalog,
+        snapshots: manifest.snapshots.clone(),
+        log_start: manifest.log_start,
+    };
     database.durable.store(Some(Arc::new(durable)));
     Ok(database)
 }
@@ -224,7 +236,10 @@ impl Database {
     /// [`DatabaseError::Exists`] while there are durable tables; when the disk fails.
     pub fn detach(&self) -> Result<(), DatabaseError> {
         let tables = self.engine().tables();
-        if tables.values().any(|table| table.definition().storage.is_durable()) {
+        if tables
+            .values()
+            .any(|table| table.definition().storage.is_durable())
+        {
             return Err(DatabaseError::Exists);
         }
         let Some(dir) = self.dir() else { return Ok(()) };
@@ -257,10 +272,16 @@ fn load_tables(
         for &position in &entry.definition.indexes {
             body.add_index(position)?;
         }
-        let snapshot = snapshots.iter().find(|snapshot| Some(snapshot.id) == entry.snapshot);
+        let snapshot = snapshots
+            .iter()
+            .find(|snapshot| Some(snapshot.id) == entry.snapshot);
         if let Some(snapshot) = snapshot {
             // A bag's rows of one key come back in the order in which they were written.
-            let threads = if entry.definition.kind == Kind::Bag { 1 } else { LOADERS_MAX };
+            let threads = if entry.definition.kind == Kind::Bag {
+                1
+            } else {
+                LOADERS_MAX
+            };
             load(disk, snapshot, &body, threads)?;
         }
         let lsn = snapshot.map_or(Lsn::START, |snapshot| snapshot.lsn);
@@ -293,13 +314,16 @@ fn load(
     let reader = SnapshotReader::open(disk, &snapshot.name, snapshot.id)?;
     let blocks = Mutex::new(reader.blocks());
     let failure = Mutex::new(None);
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(threads_max);
+    let threads = std::thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(threads_max);
     let work = || {
         while failure.lock().is_none() {
-            let Some(block) = blocks.lock().next() else { return };
+            let Some(block) = blocks.lock().next() else {
+                return;
+            };
             let loaded = block.map_err(DatabaseError::from).and_then(|block| {
-                let mut put =
-                    |elements: usize, row: &[u8]| body.write(body.row(elements, row));
+                let mut put = |elements: usize, row: &[u8]| body.write(body.row(elements, row));
                 Ok(read_block(&block.bytes, &mut put)?)
             });
             if let Err(error) = loaded {
@@ -319,9 +343,9 @@ fn load(
 fn replay_record(tables: &LoadedTables, lsn: Lsn, record: &[u8]) -> Result<(), DatabaseError> {
     // A table that was deleted, is in memory only, or has these records in its snapshot.
     let wanted = |id: u32| {
-        tables.get(&id).filter(|loaded| {
-            lsn > loaded.lsn && loaded.table.definition().storage.is_durable()
-        })
+        tables
+            .get(&id)
+            .filter(|loaded| lsn > loaded.lsn && loaded.table.definition().storage.is_durable())
     };
     let row = |id: u32, elements: usize, body: &[u8]| {
         wanted(id).map(|loaded| loaded.table.body().row(elements, body))
@@ -339,6 +363,7 @@ fn replay_record(tables: &LoadedTables, lsn: Lsn, record: &[u8]) -> Result<(), D
 /// The manifest's own entry for a table.
 pub(crate) fn entry_of(catalog: &mut Catalog, id: u32) -> Result<&mut Entry, DatabaseError> {
     let mut tables = catalog.tables.iter_mut();
-    tables.find(|entry| entry.id == id).ok_or(DatabaseError::NoTable)
+    tables
+        .find(|entry| entry.id == id)
+        .ok_or(DatabaseError::NoTable)
 }
-

@@ -27,7 +27,10 @@ impl SledRows {
     /// Nothing is opened yet.
     #[must_use]
     pub fn in_dir(dir: &Path) -> Self {
-        Self { folder: dir.join("rows"), db: Mutex::new(None) }
+        Self {
+            folder: dir.join("rows"),
+            db: Mutex::new(None),
+        }
     }
 
     fn db(&self) -> Result<sled::Db, TableError> {
@@ -51,8 +54,13 @@ impl SledRows {
     /// When sled can't be opened.
     pub fn table(&self, id: u32) -> Result<Box<dyn Rows>, TableError> {
         let db = self.db()?;
-        let tree = db.open_tree(name(id)).map_err(|error| failed(&self.folder, &error))?;
-        Ok(Box::new(Tree { tree, folder: self.folder.clone() }))
+        let tree = db
+            .open_tree(name(id))
+            .map_err(|error| failed(&self.folder, &error))?;
+        Ok(Box::new(Tree {
+            tree,
+            folder: self.folder.clone(),
+        }))
     }
 
     /// Removes the rows of the table with this number.
@@ -61,7 +69,8 @@ impl SledRows {
     /// When sled fails.
     pub fn remove(&self, id: u32) -> Result<(), TableError> {
         let db = self.db()?;
-        db.drop_tree(name(id)).map_err(|error| failed(&self.folder, &error))?;
+        db.drop_tree(name(id))
+            .map_err(|error| failed(&self.folder, &error))?;
         Ok(())
     }
 
@@ -70,7 +79,9 @@ impl SledRows {
     /// # Errors
     /// When sled or the disk fails.
     pub fn sync(&self) -> Result<(), TableError> {
-        let Some(db) = self.db.lock().clone() else { return Ok(()) };
+        let Some(db) = self.db.lock().clone() else {
+            return Ok(());
+        };
         flush(&db, &self.folder)
     }
 }
@@ -80,7 +91,9 @@ fn name(id: u32) -> [u8; 4] {
 }
 
 fn failed(folder: &Path, error: &dyn std::fmt::Display) -> TableError {
-    TableError::Storage { reason: format!("{}: {error}", folder.display()) }
+    TableError::Storage {
+        reason: format!("{}: {error}", folder.display()),
+    }
 }
 
 /// sled's own flush returns before the bytes are on the disk, so its files are synced besides.
@@ -123,7 +136,10 @@ impl Rows for Tree {
     }
 
     fn put(&self, key: &[u8], value: &[u8]) -> Result<Option<Vec<u8>>, TableError> {
-        let old = self.tree.insert(key, value).map_err(|error| self.failed(&error))?;
+        let old = self
+            .tree
+            .insert(key, value)
+            .map_err(|error| self.failed(&error))?;
         Ok(old.map(|value| value.to_vec()))
     }
 
@@ -164,7 +180,10 @@ impl Rows for Tree {
 
     fn disk_bytes(&self) -> u64 {
         let files = fs::read_dir(&self.folder).into_iter().flatten().flatten();
-        files.filter_map(|file| file.metadata().ok()).map(|meta| meta.len()).sum()
+        files
+            .filter_map(|file| file.metadata().ok())
+            .map(|meta| meta.len())
+            .sum()
     }
 
     fn sync(&self) -> Result<(), TableError> {

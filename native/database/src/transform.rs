@@ -34,8 +34,16 @@ impl Transform {
         arity: usize,
         properties: Vec<u8>,
     ) -> Result<Self, DatabaseError> {
-        let old = database.engine().table(name).ok_or(DatabaseError::NoTable)?;
-        let definition = Definition { record_name, arity, properties, ..old.definition().clone() };
+        let old = database
+            .engine()
+            .table(name)
+            .ok_or(DatabaseError::NoTable)?;
+        let definition = Definition {
+            record_name,
+            arity,
+            properties,
+            ..old.definition().clone()
+        };
         let id = database.reserve_id();
         let durable = database.durable.load_full();
         let body = empty_body(&definition, id, durable.as_deref())?;
@@ -43,7 +51,11 @@ impl Transform {
             body.add_index(position)?;
         }
         let new = Table::new(id, definition, Arc::new(body));
-        Ok(Self { database: Arc::clone(database), old, new })
+        Ok(Self {
+            database: Arc::clone(database),
+            old,
+            new,
+        })
     }
 
     /// The table to be.

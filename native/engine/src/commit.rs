@@ -134,9 +134,13 @@ pub fn replay(
         let packed = packer.as_bytes();
         match op {
             WRITE | DELETE_OBJECT if elements == 0 => return Err(malformed("a row without a key")),
-            WRITE => each(row(table, elements, packed), |row| apply(table, Op::Write(row)))?,
+            WRITE => each(row(table, elements, packed), |row| {
+                apply(table, Op::Write(row))
+            })?,
             DELETE_OBJECT => {
-                each(row(table, elements, packed), |row| apply(table, Op::DeleteObject(row)))?;
+                each(row(table, elements, packed), |row| {
+                    apply(table, Op::DeleteObject(row))
+                })?;
             }
             DELETE if elements == 1 => apply(table, Op::Delete(packed))?,
             CLEAR => apply(table, Op::Clear)?,
@@ -146,10 +150,7 @@ pub fn replay(
     Ok(())
 }
 
-fn each(
-    row: Option<Row>,
-    f: impl FnOnce(Row) -> Result<(), TableError>,
-) -> Result<(), TableError> {
+fn each(row: Option<Row>, f: impl FnOnce(Row) -> Result<(), TableError>) -> Result<(), TableError> {
     row.map_or(Ok(()), f)
 }
 
@@ -165,21 +166,31 @@ pub fn unpack(
 ) -> Result<(), TableError> {
     for _ in 0..elements {
         let used = portable::read(body, names, out).map_err(|e| malformed(&e.to_string()))?;
-        body = body.get(used..).ok_or_else(|| malformed("a term past its end"))?;
+        body = body
+            .get(used..)
+            .ok_or_else(|| malformed("a term past its end"))?;
     }
-    if body.is_empty() { Ok(()) } else { Err(malformed("bytes after the last element")) }
+    if body.is_empty() {
+        Ok(())
+    } else {
+        Err(malformed("bytes after the last element"))
+    }
 }
 
 fn malformed(what: &str) -> TableError {
-    TableError::Storage { reason: format!("malformed record: {what}") }
+    TableError::Storage {
+        reason: format!("malformed record: {what}"),
+    }
 }
 
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
     fn take(&mut self, count: usize) -> Result<&'a [u8], TableError> {
-        let (taken, rest) =
-            self.0.split_at_checked(count).ok_or_else(|| malformed("it ends too early"))?;
+        let (taken, rest) = self
+            .0
+            .split_at_checked(count)
+            .ok_or_else(|| malformed("it ends too early"))?;
         self.0 = rest;
         Ok(taken)
     }
@@ -189,7 +200,10 @@ impl<'a> Reader<'a> {
     }
 
     fn word(&mut self) -> Result<usize, TableError> {
-        let bytes = self.take(4)?.try_into().map_err(|_| malformed("it ends too early"))?;
+        let bytes = self
+            .take(4)?
+            .try_into()
+            .map_err(|_| malformed("it ends too early"))?;
         Ok(u32::from_le_bytes(bytes) as usize)
     }
 }

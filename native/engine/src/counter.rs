@@ -18,13 +18,17 @@ use crate::table::Table;
 /// When the table's rows are on disk and the disk fails.
 pub fn update(table: &Table, key: &[u8], increment: &[u8]) -> Result<Row, TableError> {
     table.body().update(key, |old| {
-        let mut body = Packer::new();
-        body.raw(key);
-        let value = old.and_then(|row| row.at(3));
-        add(value, increment, &mut body);
-        let row = table.body().row(2, body.as_bytes());
+        let row = added(table, key, old, increment);
         (row.clone(), row)
     })
+}
+
+/// A key that is there stays as it is spelt: 1 and 1.0 are one key of an ordered set.
+fn added(table: &Table, key: &[u8], old: Option<&Row>, increment: &[u8]) -> Row {
+    let mut body = Packer::new();
+    body.raw(old.map_or(key, Row::key));
+    add(old.and_then(|row| row.at(3)), increment, &mut body);
+    table.body().row(2, body.as_bytes())
 }
 
 /// The row that [`update`] would write now.
@@ -34,10 +38,7 @@ pub fn update(table: &Table, key: &[u8], increment: &[u8]) -> Result<Row, TableE
 pub fn next(table: &Table, key: &[u8], increment: &[u8]) -> Result<Row, TableError> {
     let mut old = None;
     table.body().read(key, |row| old = Some(row.clone()))?;
-    let mut body = Packer::new();
-    body.raw(key);
-    add(old.as_ref().and_then(|row| row.at(3)), increment, &mut body);
-    Ok(table.body().row(2, body.as_bytes()))
+    Ok(added(table, key, old.as_ref(), increment))
 }
 
 fn add(value: Option<&[u8]>, increment: &[u8], out: &mut Packer) {
@@ -47,7 +48,11 @@ fn add(value: Option<&[u8]>, increment: &[u8], out: &mut Packer) {
         (value, increment) => {
             let value = value.and_then(bigint_of).unwrap_or_default();
             let sum = value + bigint_of(increment).unwrap_or_default();
-            let sum = if sum.sign() == Sign::Minus { BigInt::ZERO } else { sum };
+            let sum = if sum.sign() == Sign::Minus {
+                BigInt::ZERO
+            } else {
+                sum
+            };
             pack_bigint(&sum, out);
         }
     }

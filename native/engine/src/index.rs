@@ -45,7 +45,12 @@ impl Index {
     /// An empty index on a position (3 or more) of the record.
     #[must_use]
     pub fn new(position: usize, holds: Holds) -> Self {
-        Self { position, holds, tree: Tree::new(), entries: 0.into() }
+        Self {
+            position,
+            holds,
+            tree: Tree::new(),
+            entries: 0.into(),
+        }
     }
 
     /// The position, as in Mnesia: the key is at 2.
@@ -130,7 +135,9 @@ impl Index {
     /// Removes all entries at once and returns them to be dropped at leisure.
     pub(crate) fn detach(&self) -> DetachedIndex {
         self.entries.store(0, Ordering::Relaxed);
-        DetachedIndex { _entries: self.tree.detach(|| ()).0 }
+        DetachedIndex {
+            _entries: self.tree.detach(|| ()).0,
+        }
     }
 
     /// Calls `f` on each row whose value is `=:=` to a packed value, in key order.

@@ -42,7 +42,11 @@ enum Way {
     /// Look up these keys, from the given one on.
     Keys(usize),
     /// Read these values of an index, from the given one on, at a place of the index.
-    Values { position: usize, next: usize, at: Option<TreePosition> },
+    Values {
+        position: usize,
+        next: usize,
+        at: Option<TreePosition>,
+    },
     /// Walk over rows.
     Walk(Position),
 }
@@ -70,7 +74,13 @@ impl Cursor {
     #[must_use]
     pub fn new(table: Arc<Table>, query: Arc<Query>, direction: Direction) -> Self {
         let way = choose(&table, &query.spec, direction);
-        Self { table, query, direction, way, pending: Vec::new() }
+        Self {
+            table,
+            query,
+            direction,
+            way,
+            pending: Vec::new(),
+        }
     }
 
     /// The table.
@@ -115,7 +125,11 @@ impl Cursor {
         for row in &self.pending {
             run.visit(row);
         }
-        let way = if run.is_spent() { Some(self.way.clone()) } else { run.go(self.way.clone())? };
+        let way = if run.is_spent() {
+            Some(self.way.clone())
+        } else {
+            run.go(self.way.clone())?
+        };
         let matches = run.matches;
         let pending = run.pending;
         let way = match way {
@@ -158,7 +172,10 @@ impl Run<'_> {
         }
         self.visits += 1;
         let query = &*self.cursor.query;
-        let record = Record { name: self.cursor.table.definition().record_name, row };
+        let record = Record {
+            name: self.cursor.table.definition().record_name,
+            row,
+        };
         if let Some(out) = query.spec.run(record, &query.host, &mut self.scratch) {
             self.matches += 1;
             (self.emit)(row, out);
@@ -248,7 +265,10 @@ impl Run<'_> {
         let table = Arc::clone(&self.cursor.table);
         for key in keys {
             table.body().read(key.key(), |row| {
-                if row.at(index.position()).is_some_and(|there| order::equal_exact(there, value)) {
+                if row
+                    .at(index.position())
+                    .is_some_and(|there| order::equal_exact(there, value))
+                {
                     self.visit(row);
                 }
             })?;
@@ -263,7 +283,11 @@ impl Run<'_> {
     fn by_walk(&mut self, mut position: Position) -> Result<Option<Way>, TableError> {
         let cursor = self.cursor;
         let body = cursor.table.body();
-        let range = if body.is_ordered() { cursor.query.spec.range_at(2) } else { None };
+        let range = if body.is_ordered() {
+            cursor.query.spec.range_at(2)
+        } else {
+            None
+        };
         loop {
             let mut last = None;
             let mut is_past = false;
@@ -298,16 +322,27 @@ fn choose(table: &Table, spec: &Spec, direction: Direction) -> Way {
         // Rows of several values come in the order of values: not what an ordered set shows.
         let values = spec.values_at(index.position());
         if values.is_some_and(|v| v.len() <= 1 || !table.body().is_ordered()) {
-            return Way::Values { position: index.position(), next: 0, at: None };
+            return Way::Values {
+                position: index.position(),
+                next: 0,
+                at: None,
+            };
         }
     }
-    let start = spec.range_at(2).and_then(|range| start_of(table, range, direction));
+    let start = spec
+        .range_at(2)
+        .and_then(|range| start_of(table, range, direction));
     Way::Walk(start.unwrap_or(Position::START))
 }
 
 /// The distinct keys that a specification binds, in the table's order.
 fn candidate_keys<'s>(table: &Table, spec: &'s Spec) -> Vec<&'s [u8]> {
-    let mut keys: Vec<&[u8]> = spec.values_at(2).unwrap_or_default().iter().map(|k| &**k).collect();
+    let mut keys: Vec<&[u8]> = spec
+        .values_at(2)
+        .unwrap_or_default()
+        .iter()
+        .map(|k| &**k)
+        .collect();
     if table.body().is_ordered() {
         keys.sort_by(|a, b| order::compare(a, b));
         keys.dedup_by(|a, b| order::equal(a, b));
@@ -331,14 +366,20 @@ fn start_of(table: &Table, range: &Range, direction: Direction) -> Option<Positi
     match edge {
         Edge::Open => return None,
         Edge::At { term, .. } => key::encode(term, Flavour::Numeric, &mut bytes),
-        Edge::Prefix { arity, elements, count } => {
+        Edge::Prefix {
+            arity,
+            elements,
+            count,
+        } => {
             prefix_bytes(*arity, elements, *count, &mut bytes);
             if !is_up {
                 bytes.push(0xff);
             }
         }
     }
-    Some(Position(At::Tree(TreePosition::From(Key::from_bytes(&bytes)))))
+    Some(Position(At::Tree(TreePosition::From(Key::from_bytes(
+        &bytes,
+    )))))
 }
 
 /// Key bytes with which all tuples of an arity and these first elements begin.
@@ -368,9 +409,20 @@ fn is_past_end(range: &Range, row: &Row, direction: Direction) -> bool {
         (Edge::Open, _) => false,
         (Edge::At { term, .. }, Direction::Up) => order::compare(row.key(), term).is_gt(),
         (Edge::At { term, .. }, Direction::Down) => order::compare(row.key(), term).is_lt(),
-        (Edge::Prefix { arity, elements, count }, _) => {
+        (
+            Edge::Prefix {
+                arity,
+                elements,
+                count,
+            },
+            _,
+        ) => {
             let past = compare_prefix(row.key(), *arity, Items::new(elements, *count));
-            past == if direction == Direction::Up { Ordering::Greater } else { Ordering::Less }
+            past == if direction == Direction::Up {
+                Ordering::Greater
+            } else {
+                Ordering::Less
+            }
         }
     }
 }
@@ -379,7 +431,9 @@ fn is_past_end(range: &Range, row: &Row, direction: Direction) -> bool {
 fn compare_prefix(key: &[u8], arity: usize, prefix: Items<'_>) -> Ordering {
     match packed::view(key) {
         View::Tuple(items) => items.count().cmp(&arity).then_with(|| {
-            let each = items.zip(prefix).map(|(there, wanted)| order::compare(there, wanted));
+            let each = items
+                .zip(prefix)
+                .map(|(there, wanted)| order::compare(there, wanted));
             each.fold(Ordering::Equal, Ordering::then)
         }),
         _ => {

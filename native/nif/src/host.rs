@@ -34,7 +34,11 @@ fn read_name(bytes: &[u8]) -> Option<String> {
     if version != VERSION {
         return None;
     }
-    let head = if matches!(tag, ATOM_LATIN1 | ATOM_UTF8) { 2 } else { 1 };
+    let head = if matches!(tag, ATOM_LATIN1 | ATOM_UTF8) {
+        2
+    } else {
+        1
+    };
     let name = rest.get(head..)?;
     match tag {
         ATOM_LATIN1 | SMALL_ATOM_LATIN1 => Some(name.iter().map(|&b| char::from(b)).collect()),

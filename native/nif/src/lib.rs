@@ -26,7 +26,9 @@ use rustler::{Env, Term};
 /// Refuses to load where the library and the Elixir module are not of one version, or where
 /// the VM lays terms out in a way that this library doesn't know.
 fn load(env: Env<'_>, info: Term<'_>) -> bool {
-    let Ok((version, release)) = info.decode::<(String, u32)>() else { return false };
+    let Ok((version, release)) = info.decode::<(String, u32)>() else {
+        return false;
+    };
     if version != env!("CARGO_PKG_VERSION") || !raw::check(env) {
         return false;
     }

@@ -19,7 +19,10 @@ impl Wake for Mail {
             Wakeup::BlockerGone => atoms::gone(),
         };
         OwnedEnv::new().run(|env| {
-            raw::send(owner.0 as usize, (atoms::message(), token, outcome).encode(env));
+            raw::send(
+                owner.0 as usize,
+                (atoms::message(), token, outcome).encode(env),
+            );
         });
     }
 }
@@ -31,6 +34,9 @@ pub(crate) fn synced(owner: OwnerId, token: u64, outcome: &Result<(), StoreError
             Ok(()) => atoms::ok().encode(env),
             Err(error) => reply::store(env, error),
         };
-        raw::send(owner.0 as usize, (atoms::message(), token, outcome).encode(env));
+        raw::send(
+            owner.0 as usize,
+            (atoms::message(), token, outcome).encode(env),
+        );
     });
 }

@@ -59,7 +59,10 @@ pub(crate) fn check(env: Env<'_>) -> bool {
     let nil = word(Term::list_new_empty(env));
     // SAFETY: `env` is a live environment; making an integer has no other condition.
     let (five, minus) = unsafe {
-        (enif_make_int64(env.as_c_arg(), 5), enif_make_int64(env.as_c_arg(), -(1 << 59)))
+        (
+            enif_make_int64(env.as_c_arg(), 5),
+            enif_make_int64(env.as_c_arg(), -(1 << 59)),
+        )
     };
     size_of::<Word>() == 8
         && ok & ((1 << ATOM_BITS) - 1) == ATOM_TAG
@@ -143,8 +146,14 @@ pub(crate) fn tuple_of<'a>(env: Env<'a>, word: Word) -> Option<&'a [Word]> {
     let mut arity = 0;
     let mut elements = MaybeUninit::<*const ErlNifTerm>::uninit();
     // SAFETY: `word` belongs to `env`; both places outlive the call.
-    let is_tuple =
-        unsafe { enif_get_tuple(env.as_c_arg(), term_of(word), &mut arity, elements.as_mut_ptr()) } != 0;
+    let is_tuple = unsafe {
+        enif_get_tuple(
+            env.as_c_arg(),
+            term_of(word),
+            &mut arity,
+            elements.as_mut_ptr(),
+        )
+    } != 0;
     if !is_tuple {
         return None;
     }
@@ -190,9 +199,7 @@ pub(crate) fn binary_word(env: Env<'_>, bytes: &[u8]) -> Word {
 pub(crate) fn tuple_word(env: Env<'_>, elements: &[Word]) -> Word {
     let arity = u32::try_from(elements.len()).unwrap_or(u32::MAX);
     // SAFETY: pointer and length are of one slice, whose words belong to `env`.
-    word_of(unsafe {
-        enif_make_tuple_from_array(env.as_c_arg(), elements.as_ptr().cast(), arity)
-    })
+    word_of(unsafe { enif_make_tuple_from_array(env.as_c_arg(), elements.as_ptr().cast(), arity) })
 }
 
 /// A list cell of two words made in `env`.

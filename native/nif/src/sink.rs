@@ -29,27 +29,42 @@ pub(crate) fn record(env: Env<'_>, name: Word, row: &Row) -> Word {
     let count = row.elements() + 1;
     if count <= FLAT_ARITY_MAX {
         let mut words = [name; FLAT_ARITY_MAX];
-        for (place, item) in words[1..].iter_mut().zip(row.items()) {
-            *place = term(env, item, Some(row));
-        }
+        fill(env, row, &mut words[1..count]);
         return raw::tuple_word(env, &words[..count]);
     }
-    let mut words = Vec::with_capacity(count);
-    words.push(name);
-    words.extend(row.items().map(|item| term(env, item, Some(row))));
+    let mut words = vec![name; count];
+    fill(env, row, &mut words[1..]);
     raw::tuple_word(env, &words)
+}
+
+/// Builds the elements of a row.
+#[inline]
+fn fill(env: Env<'_>, row: &Row, words: &mut [Word]) {
+    let mut rest = row.body();
+    for place in words {
+        let (view, after) = packed::take(rest);
+        *place = opened(env, view, Some(row));
+        rest = after;
+    }
 }
 
 /// A packed term; `row` is the row whose bytes it lies in, if it does.
 #[inline]
 pub(crate) fn term(env: Env<'_>, packed: &[u8], row: Option<&Row>) -> Word {
-    match packed::view(packed) {
+    opened(env, packed::view(packed), row)
+}
+
+/// A term that is open already.
+#[inline(always)]
+fn opened(env: Env<'_>, view: View<'_>, row: Option<&Row>) -> Word {
+    match view {
         View::Int(int) => raw::int_word(env, int),
         View::Atom(atom) => raw::atom_word(atom),
         View::Nil => raw::nil_word(),
-        View::Bits(Bits { bytes, last_bits: 8 }) if bytes.len() <= COPIED_BYTES_MAX => {
-            raw::binary_word(env, bytes)
-        }
+        View::Bits(Bits {
+            bytes,
+            last_bits: 8,
+        }) if bytes.len() <= COPIED_BYTES_MAX => raw::binary_word(env, bytes),
         view @ (View::Tuple(_) | View::Map(_) | View::List(_)) => nested(env, view, row),
         view => flat(env, view, row),
     }
@@ -62,7 +77,10 @@ fn flat(env: Env<'_>, view: View<'_>, row: Option<&Row>) -> Word {
         View::Atom(atom) => raw::atom_word(atom),
         View::Float(float) => raw::word(rustler::Encoder::encode(&float, env)),
         View::Bits(bits) => bitstring(env, bits, row),
-        View::Big { negative, magnitude } => big(env, negative, magnitude),
+        View::Big {
+            negative,
+            magnitude,
+        } => big(env, negative, magnitude),
         View::Ext(_, external) => {
             let mut bytes = Vec::with_capacity(external.len() + 1);
             bytes.push(VERSION);
@@ -80,9 +98,7 @@ fn external_term(env: Env<'_>, bytes: &[u8]) -> Word {
 }
 
 fn big(env: Env<'_>, negative: bool, magnitude: &[u8]) -> Word {
-    if !negative
-        && let Ok(bytes) = magnitude.try_into()
-    {
+    if !negative && let Ok(bytes) = magnitude.try_into() {
         return raw::uint_word(env, u64::from_le_bytes(bytes));
     }
     let length = u32::try_from(magnitude.len()).unwrap_or(u32::MAX);
@@ -173,7 +189,10 @@ fn close(env: Env<'_>, kind: Kind, words: &[Word]) -> Word {
         Kind::Tuple => raw::tuple_word(env, words),
         Kind::List => {
             let (&tail, elements) = words.split_last().expect("a packed list has a tail");
-            elements.iter().rev().fold(tail, |tail, &head| raw::cons_word(env, head, tail))
+            elements
+                .iter()
+                .rev()
+                .fold(tail, |tail, &head| raw::cons_word(env, head, tail))
         }
         Kind::Map => {
             let keys: Vec<Word> = words.iter().step_by(2).copied().collect();

@@ -72,7 +72,9 @@ impl Guard {
         if self.is_freed.swap(true, Ordering::AcqRel) {
             return;
         }
-        let Some(slot) = slot(self.number) else { return };
+        let Some(slot) = slot(self.number) else {
+            return;
+        };
         slot.owner.store(0, Ordering::Release);
         let running = slot.running.lock().take();
         if let Some(mut running) = running {
@@ -86,10 +88,16 @@ impl Guard {
 
 /// A slot for the calling process: its number and its guard, or `None` when all are taken.
 pub(crate) fn claim(env: Env<'_>) -> Option<(u32, ResourceArc<Guard>)> {
-    let number = FREE.lock().pop().unwrap_or_else(|| NEXT.fetch_add(1, Ordering::Relaxed));
+    let number = FREE
+        .lock()
+        .pop()
+        .unwrap_or_else(|| NEXT.fetch_add(1, Ordering::Relaxed));
     let owner = raw::self_word(env);
     slot(number)?.owner.store(owner, Ordering::Release);
-    let guard = ResourceArc::new(Guard { number, is_freed: AtomicBool::new(false) });
+    let guard = ResourceArc::new(Guard {
+        number,
+        is_freed: AtomicBool::new(false),
+    });
     guard.monitor(Some(env), &raw::pid_of(owner))?;
     Some((number, guard))
 }
@@ -101,7 +109,10 @@ pub(crate) fn owner(env: Env<'_>) -> magnesia_engine::locks::OwnerId {
 
 /// Locks the slot of a context that belongs to the calling process.
 #[inline]
-pub(crate) fn lock(env: Env<'_>, context: Term<'_>) -> Option<MutexGuard<'static, Option<Running>>> {
+pub(crate) fn lock(
+    env: Env<'_>,
+    context: Term<'_>,
+) -> Option<MutexGuard<'static, Option<Running>>> {
     let &number = raw::tuple_of(env, raw::word(context))?.first()?;
     let slot = slot(u32::try_from(raw::small_of(number)?).ok()?)?;
     (slot.owner.load(Ordering::Acquire) == raw::self_word(env)).then(|| slot.running.lock())

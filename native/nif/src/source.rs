@@ -13,9 +13,21 @@ use crate::raw::{self, Word};
 
 /// A composite that is being packed.
 enum Open<'a> {
-    Tuple { mark: Mark, rest: &'a [Word] },
-    List { mark: Mark, cell: Term<'a>, left: usize, is_tailed: bool },
-    Map { mark: Mark, pairs: MapIterator<'a>, value: Option<Term<'a>> },
+    Tuple {
+        mark: Mark,
+        rest: &'a [Word],
+    },
+    List {
+        mark: Mark,
+        cell: Term<'a>,
+        left: usize,
+        is_tailed: bool,
+    },
+    Map {
+        mark: Mark,
+        pairs: MapIterator<'a>,
+        value: Option<Term<'a>>,
+    },
 }
 
 /// Packs a term; `None` when it holds what no row can (a term that has no external bytes).
@@ -37,7 +49,12 @@ pub(crate) fn pack<'a>(term: Term<'a>, out: &mut Packer) -> Option<()> {
                     None
                 }
             },
-            Open::List { mark, cell, left, is_tailed } => {
+            Open::List {
+                mark,
+                cell,
+                left,
+                is_tailed,
+            } => {
                 let next = next_element(cell, left, is_tailed);
                 if next.is_none() {
                     out.list_end(*mark);
@@ -101,6 +118,17 @@ fn count_cells(list: Term<'_>) -> usize {
     count
 }
 
+/// The elements of a proper list; `None` for anything else.
+pub(crate) fn list<'a>(list: Term<'a>) -> Option<Vec<Term<'a>>> {
+    let mut elements = Vec::new();
+    let mut cell = list;
+    while let Ok((head, tail)) = cell.list_get_cell() {
+        elements.push(head);
+        cell = tail;
+    }
+    raw::is_nil(raw::word(cell)).then_some(elements)
+}
+
 /// Packs a flat term, or opens a composite.
 #[inline]
 fn pack_one<'a>(env: Env<'a>, term: Term<'a>, out: &mut Packer) -> Option<Option<Open<'a>>> {
@@ -124,17 +152,29 @@ fn pack_boxed<'a>(env: Env<'a>, term: Term<'a>, out: &mut Packer) -> Option<Opti
     Some(match term.get_type() {
         TermType::Tuple => {
             let rest = raw::tuple_of(env, word)?;
-            Some(Open::Tuple { mark: out.tuple_begin(rest.len()), rest })
+            Some(Open::Tuple {
+                mark: out.tuple_begin(rest.len()),
+                rest,
+            })
         }
         TermType::List => {
             let left = count_cells(term);
             let mark = out.list_begin(left);
-            Some(Open::List { mark, cell: term, left, is_tailed: false })
+            Some(Open::List {
+                mark,
+                cell: term,
+                left,
+                is_tailed: false,
+            })
         }
         TermType::Map => {
             let pairs = term.map_size().ok()?;
             let iterator = MapIterator::new(term)?;
-            Some(Open::Map { mark: out.map_begin(pairs), pairs: iterator, value: None })
+            Some(Open::Map {
+                mark: out.map_begin(pairs),
+                pairs: iterator,
+                value: None,
+            })
         }
         TermType::Float => {
             out.float(term.decode().ok()?);
@@ -169,10 +209,19 @@ fn pack_external(term: Term<'_>, out: &mut Packer) -> Option<()> {
     Some(())
 }
 
-/// Packs a list of records' elements after the first: the key and what follows.
+/// Packs elements one after the other, as rows have them.
+#[inline]
 pub(crate) fn pack_elements(env: Env<'_>, elements: &[Word], out: &mut Packer) -> Option<()> {
     for &word in elements {
-        pack(raw::term(env, word), out)?;
+        if let Some(small) = raw::small_of(word) {
+            out.int(small);
+        } else if let Some(atom) = raw::atom_of(word) {
+            out.atom(atom);
+        } else if let Some(bytes) = raw::binary_of(env, word) {
+            out.binary(bytes);
+        } else {
+            pack(raw::term(env, word), out)?;
+        }
     }
     Some(())
 }

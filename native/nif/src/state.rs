@@ -58,7 +58,11 @@ pub(crate) fn with_table<'a>(
 ) -> Term<'a> {
     let tables = TABLES.load();
     let name = raw::atom_of(raw::word(name));
-    match tables.as_ref().zip(name).and_then(|(tables, name)| tables.get(&name)) {
+    match tables
+        .as_ref()
+        .zip(name)
+        .and_then(|(tables, name)| tables.get(&name))
+    {
         Some(table) => f(table),
         None if database().is_none() => reply::error(env, atoms::closed()),
         None => reply::error(env, atoms::no_table()),

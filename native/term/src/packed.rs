@@ -260,6 +260,30 @@ pub fn of_int(value: i64) -> ([u8; 9], usize) {
     ([tag, a, b, c, d, e, f, g, h], length)
 }
 
+/// Opens the first term of `bytes` and returns what follows it: one look at the tag where
+/// [`view`] and [`len`] take two. For loops over the elements of rows.
+#[inline(always)]
+#[must_use]
+pub fn take(bytes: &[u8]) -> (View<'_>, &[u8]) {
+    match *bytes {
+        [tag::INT8, a, ref rest @ ..] => (View::Int(i64::from(a.cast_signed())), rest),
+        [tag::INT16, a, b, ref rest @ ..] => {
+            (View::Int(i64::from(i16::from_le_bytes([a, b]))), rest)
+        }
+        [tag::INT32, a, b, c, d, ref rest @ ..] => {
+            (View::Int(i64::from(i32::from_le_bytes([a, b, c, d]))), rest)
+        }
+        [tag::ATOM, a, b, c, d, ref rest @ ..] => {
+            (View::Atom(Atom::from_handle(u32::from_le_bytes([a, b, c, d]))), rest)
+        }
+        [tag::BIN, length, ref rest @ ..] => {
+            let (data, rest) = rest.split_at(usize::from(length));
+            (View::Bits(Bits { bytes: data, last_bits: 8 }), rest)
+        }
+        _ => (view(bytes), &bytes[len(bytes)..]),
+    }
+}
+
 /// Opens the first term of `bytes`.
 #[inline]
 #[must_use]

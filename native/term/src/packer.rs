@@ -74,8 +74,11 @@ impl Packer {
     /// Appends an integer in its shortest form.
     #[inline]
     pub fn int(&mut self, value: i64) {
+        // A copy of constant length and a cut cost less than a copy of variable length.
         let (bytes, length) = packed::of_int(value);
-        self.bytes.extend_from_slice(&bytes[..length]);
+        let end = self.bytes.len() + length;
+        self.bytes.extend_from_slice(&bytes);
+        self.bytes.truncate(end);
     }
 
     /// Appends an integer given by sign and little-endian magnitude, in its shortest form.

@@ -87,7 +87,10 @@ fn pack(value: i64, packer: &mut Packer) {
     match value {
         ..0 => packer.atom(Atom::intern(&format!("atom_{value}")).expect("a short name")),
         0..1000 => packer.int(value),
-        _ => packer.binary(&vec![7; usize::try_from(value - 1000).expect("not negative")]),
+        _ => packer.binary(&vec![
+            7;
+            usize::try_from(value - 1000).expect("not negative")
+        ]),
     }
 }
 
@@ -102,7 +105,15 @@ pub fn body(key: i64, values: &Values) -> Vec<u8> {
 impl ModelTable {
     pub fn new(kind: Kind, storage: Storage, arity: usize, indexes: Vec<usize>) -> Self {
         let (rows, image) = (BTreeMap::new(), BTreeMap::new());
-        Self { kind, storage, arity, indexes, properties: 0, rows, image }
+        Self {
+            kind,
+            storage,
+            arity,
+            indexes,
+            properties: 0,
+            rows,
+            image,
+        }
     }
 
     pub fn definition(&self, table: usize) -> Definition {
@@ -155,7 +166,11 @@ impl ModelTable {
         }
         for rows in self.rows.values_mut() {
             let mut kept: Vec<Values> = Vec::new();
-            rows.iter().for_each(|row| if !kept.contains(row) { kept.push(row.clone()) });
+            rows.iter().for_each(|row| {
+                if !kept.contains(row) {
+                    kept.push(row.clone())
+                }
+            });
             *rows = kept;
         }
         self.arity = if self.arity == 4 { 5 } else { 4 };
@@ -164,23 +179,33 @@ impl ModelTable {
 
     fn seen(&self, table: usize) -> SeenTable {
         let row = |key: &i64, rows: &Vec<Values>| {
-            (packed_int(*key), rows.iter().map(|values| body(*key, values)).collect())
+            (
+                packed_int(*key),
+                rows.iter().map(|values| body(*key, values)).collect(),
+            )
         };
         let rows = self.rows.iter().map(|(key, rows)| row(key, rows)).collect();
-        SeenTable { definition: self.definition(table), rows }
+        SeenTable {
+            definition: self.definition(table),
+            rows,
+        }
     }
 }
 
 impl Model {
     fn table(&mut self, table: usize) -> &mut ModelTable {
-        self.tables.get_mut(&table).expect("scripts use tables that are there")
+        self.tables
+            .get_mut(&table)
+            .expect("scripts use tables that are there")
     }
 
     /// Does a step.
     pub fn step(&mut self, step: &Step) {
         match step {
             Step::Commit(changes) => {
-                changes.iter().for_each(|(table, change)| self.table(*table).change(change));
+                changes
+                    .iter()
+                    .for_each(|(table, change)| self.table(*table).change(change));
             }
             Step::Dirty(table, change) => self.table(*table).change(change),
             Step::Clear(table) => self.table(*table).rows.clear(),
@@ -239,6 +264,9 @@ impl Model {
         let table = |(table, model): (&usize, &ModelTable)| {
             (name(*table).name().to_owned(), model.seen(*table))
         };
-        Seen { properties, tables: self.tables.iter().map(table).collect() }
+        Seen {
+            properties,
+            tables: self.tables.iter().map(table).collect(),
+        }
     }
 }

@@ -40,10 +40,21 @@ pub fn create(disk: &Arc<dyn Disk>) -> Result<(), DatabaseError> {
 
 /// Opens the database of a disk; none when there is no manifest.
 pub fn open(disk: &Arc<dyn Disk>) -> Result<Option<Arc<Database>>, DatabaseError> {
-    let Some(manifest) = Manifest::load(&**disk, &Limits::default())? else { return Ok(None) };
+    let Some(manifest) = Manifest::load(&**disk, &Limits::default())? else {
+        return Ok(None);
+    };
     // No table of a script has its rows on disk, so nothing is ever made in this folder.
     let nowhere = Path::new("/nonexistent/magnesia-crash-test");
-    open_in(nowhere, Arc::clone(disk), None, &manifest, Arc::new(Nobody)).map(Some)
+    let seen_by = Box::new(|_: &_| ());
+    open_in(
+        nowhere,
+        Arc::clone(disk),
+        None,
+        &manifest,
+        Arc::new(Nobody),
+        seen_by,
+    )
+    .map(Some)
 }
 
 fn values(random: &mut Random, count: usize) -> Values {
@@ -74,15 +85,25 @@ fn change(model: &ModelTable, random: &mut Random) -> Change {
 fn create_step(table: usize, random: &mut Random) -> Step {
     let kinds = [Kind::Set, Kind::OrderedSet, Kind::Bag];
     let kind = kinds[random.below_length(if table == COUNTERS { 2 } else { 3 })];
-    let storage = if random.percent(25) { Storage::Ram } else { Storage::Disc };
-    let indexes = if random.percent(50) { vec![3] } else { Vec::new() };
+    let storage = if random.percent(25) {
+        Storage::Ram
+    } else {
+        Storage::Disc
+    };
+    let indexes = if random.percent(50) {
+        vec![3]
+    } else {
+        Vec::new()
+    };
     Step::Create(table, kind, storage, indexes)
 }
 
 /// The next step of a script.
 pub fn choose(model: &Model, random: &mut Random) -> Step {
     let table = random.below_length(TABLES);
-    let Some(there) = model.tables.get(&table) else { return create_step(table, random) };
+    let Some(there) = model.tables.get(&table) else {
+        return create_step(table, random);
+    };
     match random.below(40) {
         0..=2 => Step::Sync,
         3..=5 => Step::Dump,
@@ -91,7 +112,11 @@ pub fn choose(model: &Model, random: &mut Random) -> Step {
         8 => Step::Delete(table),
         9 | 10 => Step::Clear(table),
         11 | 12 => {
-            let position = if table == COUNTERS { 3 } else { 3 + random.below_length(2) };
+            let position = if table == COUNTERS {
+                3
+            } else {
+                3 + random.below_length(2)
+            };
             if there.indexes.contains(&position) {
                 Step::DropIndex(table, position)
             } else {
@@ -102,7 +127,14 @@ pub fn choose(model: &Model, random: &mut Random) -> Step {
         13 => Step::SetStorage(table, Storage::Ram),
         15 => {
             let is_ram = |(_, table): &(&usize, &ModelTable)| table.storage == Storage::Ram;
-            Step::Images(model.tables.iter().filter(is_ram).map(|(table, _)| *table).collect())
+            Step::Images(
+                model
+                    .tables
+                    .iter()
+                    .filter(is_ram)
+                    .map(|(table, _)| *table)
+                    .collect(),
+            )
         }
         _ if table == COUNTERS => Step::Counter(table, key(random), key(random) - 2),
         16 | 17 => Step::Transform(table),
@@ -113,7 +145,12 @@ pub fn choose(model: &Model, random: &mut Random) -> Step {
 
 fn transaction(model: &Model, random: &mut Random) -> Vec<(usize, Change)> {
     let mut model = model.clone();
-    let tables: Vec<usize> = model.tables.keys().copied().filter(|t| *t != COUNTERS).collect();
+    let tables: Vec<usize> = model
+        .tables
+        .keys()
+        .copied()
+        .filter(|t| *t != COUNTERS)
+        .collect();
     let mut changes = Vec::new();
     for _ in 0..1 + random.below(5) {
         let table = tables[random.below_length(tables.len())];
@@ -125,7 +162,10 @@ fn transaction(model: &Model, random: &mut Random) -> Vec<(usize, Change)> {
 }
 
 fn table(database: &Database, number: usize) -> Result<Arc<Table>, DatabaseError> {
-    database.engine().table(name(number)).ok_or(DatabaseError::NoTable)
+    database
+        .engine()
+        .table(name(number))
+        .ok_or(DatabaseError::NoTable)
 }
 
 fn row(table: &Table, key: i64, values: &Values) -> Row {
@@ -143,7 +183,9 @@ fn dirty(database: &Database, number: usize, change: &Change) -> Result<(), Data
 }
 
 fn delete(database: &Database, table: &Table, key: i64) -> Result<(), DatabaseError> {
-    database.write(table, Op::Delete(&packed_int(key))).map(drop)
+    database
+        .write(table, Op::Delete(&packed_int(key)))
+        .map(drop)
 }
 
 fn commit(database: &Database, changes: &[(usize, Change)]) -> Result<(), DatabaseError> {
@@ -208,9 +250,11 @@ pub fn perform(database: &Arc<Database>, model: &Model, step: &Step) -> Result<(
             let properties = packed_int(model.tables[number].properties);
             database.drop_index(name(*number), *position, properties)
         }
-        Step::Define(number, properties) => {
-            database.define(name(*number), AccessMode::ReadWrite, packed_int(*properties))
-        }
+        Step::Define(number, properties) => database.define(
+            name(*number),
+            AccessMode::ReadWrite,
+            packed_int(*properties),
+        ),
         Step::Properties(properties) => database.set_schema_properties(packed_int(*properties)),
         Step::SetStorage(number, storage) => {
             let properties = packed_int(model.tables[number].properties);
@@ -229,7 +273,10 @@ pub fn observe(database: &Database) -> Result<Seen, String> {
         let definition = table.definition().clone();
         tables.insert(name.name().to_owned(), SeenTable { definition, rows });
     }
-    Ok(Seen { properties: database.schema_properties(), tables })
+    Ok(Seen {
+        properties: database.schema_properties(),
+        tables,
+    })
 }
 
 fn rows(table: &Table) -> Result<BTreeMap<Vec<u8>, Vec<Vec<u8>>>, String> {
@@ -237,7 +284,9 @@ fn rows(table: &Table) -> Result<BTreeMap<Vec<u8>, Vec<Vec<u8>>>, String> {
     let mut position = Some(Position::START);
     while let Some(from) = position {
         let mut each = |row: &Row| {
-            rows.entry(row.key().to_vec()).or_default().push(row.body().to_vec());
+            rows.entry(row.key().to_vec())
+                .or_default()
+                .push(row.body().to_vec());
             true
         };
         let next = table.body().walk(&from, Direction::Up, &mut each);
@@ -252,9 +301,16 @@ fn rows(table: &Table) -> Result<BTreeMap<Vec<u8>, Vec<Vec<u8>>>, String> {
 
 fn check_indexes(table: &Table, rows: &BTreeMap<Vec<u8>, Vec<Vec<u8>>>) -> Result<(), String> {
     let name = table.definition().name.name();
-    let positions: Vec<usize> = table.body().indexes().iter().map(|i| i.position()).collect();
-    let (there, wanted): (BTreeSet<_>, BTreeSet<_>) =
-        (positions.iter().collect(), table.definition().indexes.iter().collect());
+    let positions: Vec<usize> = table
+        .body()
+        .indexes()
+        .iter()
+        .map(|i| i.position())
+        .collect();
+    let (there, wanted): (BTreeSet<_>, BTreeSet<_>) = (
+        positions.iter().collect(),
+        table.definition().indexes.iter().collect(),
+    );
     if there != wanted || positions.len() != wanted.len() {
         return Err(format!("{name}: indexes {positions:?}, defined {wanted:?}"));
     }
@@ -262,7 +318,10 @@ fn check_indexes(table: &Table, rows: &BTreeMap<Vec<u8>, Vec<Vec<u8>>>) -> Resul
         let mut wanted: BTreeMap<Vec<u8>, Vec<Vec<u8>>> = BTreeMap::new();
         for body in rows.values().flatten() {
             let row = table.body().row(table.definition().arity - 1, body);
-            let value = row.at(index.position()).ok_or("a row that is too short")?.to_vec();
+            let value = row
+                .at(index.position())
+                .ok_or("a row that is too short")?
+                .to_vec();
             wanted.entry(value).or_default().push(body.clone());
         }
         for (value, bodies) in wanted {

@@ -66,17 +66,23 @@ impl Whole<'_> {
     pub(super) fn held(&self) -> Vec<HeldLock> {
         let mut held = Vec::new();
         self.each(|item, claims| {
-            held.extend(
-                claims
-                    .holdings
-                    .iter()
-                    .map(|&Claim { tid, owner, kind }| HeldLock {
-                        item: item.clone(),
-                        kind,
-                        tid,
-                        owner,
-                    }),
-            );
+            for &Claim {
+                tid,
+                owner,
+                kind,
+                was_read,
+            } in &claims.holdings
+            {
+                let lock = |kind| HeldLock {
+                    item: item.clone(),
+                    kind,
+                    tid,
+                    owner,
+                };
+                held.push(lock(kind));
+                // A read lock that was raised stays in the list beside the write lock.
+                held.extend(was_read.then(|| lock(Kind::Read)));
+            }
         });
         held.sort_unstable();
         held
@@ -86,7 +92,9 @@ impl Whole<'_> {
         let mut queued = Vec::new();
         self.each(|item, claims| {
             queued.extend(claims.queue.iter().map(|waiter| {
-                let Claim { tid, owner, kind } = waiter.claim;
+                let Claim {
+                    tid, owner, kind, ..
+                } = waiter.claim;
                 QueuedLock {
                     token: waiter.token,
                     item: item.clone(),

@@ -75,8 +75,9 @@ impl Model {
     }
 
     fn hold(&mut self, claim: Claim) {
-        self.held
-            .retain(|held| held.tid != claim.tid || held.item != claim.item);
+        self.held.retain(|held| {
+            held.tid != claim.tid || held.item != claim.item || held.kind < claim.kind
+        });
         self.held.push(claim);
     }
 

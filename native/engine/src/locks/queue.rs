@@ -16,6 +16,8 @@ pub(super) struct Claim {
     pub(super) tid: Tid,
     pub(super) owner: OwnerId,
     pub(super) kind: Kind,
+    /// Whether the lock was held for reading before it was raised to a write lock.
+    pub(super) was_read: bool,
 }
 
 impl Claim {
@@ -112,6 +114,7 @@ impl Claims {
         if let Some(held) = self.holdings.iter_mut().find(|held| held.tid == claim.tid) {
             let before = held.kind;
             held.kind = before.max(claim.kind);
+            held.was_read |= before < held.kind;
             return Some(before);
         }
         self.holdings.push(claim);

@@ -151,6 +151,7 @@ impl LockTable {
             tid: tx.tid(),
             owner: tx.owner(),
             kind,
+            was_read: false,
         };
         let slot = Slot {
             hash: place.hash,
@@ -187,6 +188,7 @@ impl LockTable {
             tid: tx.tid(),
             owner: tx.owner(),
             kind,
+            was_read: false,
         };
         let mut whole = self.whole();
         let token = self.next_token();

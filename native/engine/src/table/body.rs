@@ -34,6 +34,9 @@ pub struct Body {
     pub(crate) store: Store,
     counts: Counts,
     indexes: ArcSwap<Vec<Arc<Index>>>,
+    /// Whether `indexes` has any; read under the lock of a row's part, so a writer that finds
+    /// none writes before a new index's walk comes to that part.
+    is_indexed: AtomicBool,
     is_changed: AtomicBool,
 }
 
@@ -70,7 +73,13 @@ impl Body {
     }
 
     fn over(store: Store) -> Self {
-        Self { store, counts: Counts::default(), indexes: ArcSwap::default(), is_changed: false.into() }
+        Self {
+            store,
+            counts: Counts::default(),
+            indexes: ArcSwap::default(),
+            is_indexed: false.into(),
+            is_changed: false.into(),
+        }
     }
 
     /// Number of rows.
@@ -92,7 +101,12 @@ impl Body {
             Store::Ordered(tree) => tree.heap_bytes(self.counts.rows()),
             Store::Paged(paged) => usize::try_from(paged.disk_bytes()).unwrap_or(usize::MAX),
         };
-        let indexes: usize = self.indexes.load().iter().map(|index| index.heap_bytes()).sum();
+        let indexes: usize = self
+            .indexes
+            .load()
+            .iter()
+            .map(|index| index.heap_bytes())
+            .sum();
         places + self.counts.bytes() + indexes
     }
 
@@ -140,13 +154,15 @@ impl Body {
     pub fn write(&self, row: Row) -> Result<(), TableError> {
         match &self.store {
             Store::Set(hashed) => {
-                hashed.alter(&HashKey::new(row.clone().key()), |old| self.put(old, row));
+                hashed.alter_row(row, |old, row| self.put(old, row));
             }
             Store::Ordered(tree) => {
-                tree.alter(Key::of(row.key(), Flavour::Numeric), |old| self.put(old, row.clone()));
+                tree.alter(Key::of(row.key(), Flavour::Numeric), |old| {
+                    self.put(old, row.clone())
+                });
             }
             Store::Bag(hashed) => {
-                hashed.alter(&HashKey::new(row.clone().key()), |slot| self.put_in_bag(slot, row));
+                hashed.alter_row(row, |slot, row| self.put_in_bag(slot, row));
             }
             Store::Paged(paged) => paged.write(&row, |old| self.reindex(old, Some(&row)))?,
         }
@@ -213,14 +229,20 @@ impl Body {
     pub fn delete_object(&self, row: &Row) -> Result<(), TableError> {
         match &self.store {
             Store::Set(hashed) => {
-                hashed.alter(&HashKey::new(row.key()), |old| self.take(old.filter(|o| o.is_identical(row))));
+                hashed.alter(&HashKey::new(row.key()), |old| {
+                    self.take(old.filter(|o| o.is_identical(row)))
+                });
             }
             Store::Ordered(tree) => {
                 let key = Key::of(row.key(), Flavour::Numeric);
-                tree.alter(key, |old| self.take(old.filter(|old| old.is_identical(row))));
+                tree.alter(key, |old| {
+                    self.take(old.filter(|old| old.is_identical(row)))
+                });
             }
             Store::Bag(hashed) => {
-                hashed.alter(&HashKey::new(row.key()), |slot| self.take_from_bag(slot, row));
+                hashed.alter(&HashKey::new(row.key()), |slot| {
+                    self.take_from_bag(slot, row)
+                });
             }
             Store::Paged(paged) => {
                 paged.delete_object(row, |row| self.reindex(Some(row), None))?;
@@ -230,7 +252,9 @@ impl Body {
     }
 
     fn take(&self, old: Option<&mut Row>) -> (Alter<Row>, ()) {
-        let Some(old) = old else { return (Alter::Keep, ()) };
+        let Some(old) = old else {
+            return (Alter::Keep, ());
+        };
         self.forget(old);
         (Alter::Remove, ())
     }
@@ -268,9 +292,7 @@ impl Body {
         f: impl FnOnce(Option<&Row>) -> (Row, R),
     ) -> Result<R, TableError> {
         match &self.store {
-            Store::Set(hashed) => {
-                Ok(hashed.alter(&HashKey::new(key), |old| self.put_made(old, f)))
-            }
+            Store::Set(hashed) => Ok(hashed.alter(&HashKey::new(key), |old| self.put_made(old, f))),
             Store::Ordered(tree) => {
                 Ok(tree.alter(Key::of(key, Flavour::Numeric), |old| self.put_made(old, f)))
             }
@@ -301,7 +323,10 @@ impl Body {
             Store::Ordered(tree) => first(tree.detach(indexes), Old::Ordered),
             Store::Paged(paged) => (Old::Paged, paged.clear(indexes)?),
         };
-        Ok(Detached { rows, _indexes: indexes })
+        Ok(Detached {
+            rows,
+            _indexes: indexes,
+        })
     }
 
     /// Counts detached rows out and frees them: work in proportion to their number.
@@ -310,7 +335,11 @@ impl Body {
         match &detached.rows {
             Old::Set(segments) => segments.iter().flat_map(Segment::iter).for_each(count),
             Old::Bag(segments) => {
-                segments.iter().flat_map(Segment::iter).flat_map(BagRows::rows).for_each(count);
+                segments
+                    .iter()
+                    .flat_map(Segment::iter)
+                    .flat_map(BagRows::rows)
+                    .for_each(count);
             }
             Old::Ordered(maps) => maps.iter().flat_map(|map| map.values()).for_each(count),
             Old::Paged => {}
@@ -332,6 +361,7 @@ impl Body {
         let mut indexes = Vec::clone(&self.indexes());
         indexes.push(Arc::clone(&index));
         self.indexes.store(Arc::new(indexes));
+        self.is_indexed.store(true, Ordering::Release);
         self.fill(&index).inspect_err(|_| self.drop_index(position))
     }
 
@@ -379,8 +409,10 @@ impl Body {
 
     #[inline]
     fn reindex(&self, old: Option<&Row>, new: Option<&Row>) {
-        let indexes = self.indexes.load();
-        for index in indexes.iter() {
+        if !self.is_indexed.load(Ordering::Acquire) {
+            return;
+        }
+        for index in self.indexes.load().iter() {
             index.replace(old, new);
         }
     }

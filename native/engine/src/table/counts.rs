@@ -49,17 +49,27 @@ impl Counts {
     pub(crate) fn replace(&self, old: &Row, new: &Row) {
         let (was, is) = (bytes_of(old), bytes_of(new));
         if was != is {
-            self.stripe(new).bytes.fetch_add(is - was, Ordering::Relaxed);
+            self.stripe(new)
+                .bytes
+                .fetch_add(is - was, Ordering::Relaxed);
         }
     }
 
     pub(crate) fn rows(&self) -> usize {
-        let sum: i64 = self.stripes.iter().map(|s| s.rows.load(Ordering::Relaxed)).sum();
+        let sum: i64 = self
+            .stripes
+            .iter()
+            .map(|s| s.rows.load(Ordering::Relaxed))
+            .sum();
         usize::try_from(sum).unwrap_or(0)
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        let sum: i64 = self.stripes.iter().map(|s| s.bytes.load(Ordering::Relaxed)).sum();
+        let sum: i64 = self
+            .stripes
+            .iter()
+            .map(|s| s.bytes.load(Ordering::Relaxed))
+            .sum();
         usize::try_from(sum).unwrap_or(0)
     }
 }

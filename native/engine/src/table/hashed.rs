@@ -11,10 +11,10 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use crossbeam_utils::CachePadded;
-use magnesia_term::{hash, order, packed};
+use magnesia_term::{Row, hash, order, packed};
 use parking_lot::{Mutex, RwLock};
 
-use super::segment::{Place, Segment, Slot};
+use super::segment::{Segment, Slot};
 use crate::limits::SEGMENT_ROWS_MAX;
 
 /// Top hash bits that choose a root.
@@ -36,7 +36,19 @@ impl<'a> HashKey<'a> {
         let first = packed.first().copied().unwrap_or(0);
         let is_loose = first == packed::tag::FLOAT
             || (first >= packed::tag::TUPLE && first <= packed::tag::LIST);
-        Self { packed, hash: (hash::hash(packed) >> 32) as u32, is_loose }
+        Self {
+            packed,
+            hash: (hash::hash(packed) >> 32) as u32,
+            is_loose,
+        }
+    }
+
+    /// The key of a row, whose hash the row knows.
+    #[inline]
+    #[must_use]
+    pub fn of_row(row: &'a Row) -> Self {
+        let packed = row.key();
+        Self { packed, hash: row.hash(), is_loose: is_loose(packed) }
     }
 
     /// Upper half of the hash.
@@ -56,6 +68,13 @@ impl<'a> HashKey<'a> {
     fn is(&self, stored: &[u8]) -> bool {
         stored == self.packed || (self.is_loose && order::equal_exact(stored, self.packed))
     }
+}
+
+/// Whether a key may be `=:=` to other bytes: where a float's zero is, or may be, in it.
+#[inline]
+fn is_loose(packed: &[u8]) -> bool {
+    let first = packed.first().copied().unwrap_or(0);
+    first == packed::tag::FLOAT || (first >= packed::tag::TUPLE && first <= packed::tag::LIST)
 }
 
 /// What becomes of a slot.
@@ -86,13 +105,20 @@ struct Leaves<S> {
 
 impl<S: Slot> Leaves<S> {
     fn empty() -> Self {
-        Self { bits: 0, list: vec![leaf_of(Segment::new(ROOT_BITS))] }
+        Self {
+            bits: 0,
+            list: vec![leaf_of(Segment::new(ROOT_BITS))],
+        }
     }
 
     /// The leaves in order, each once though it stands for several hash prefixes.
     fn each(&self) -> impl Iterator<Item = &Leaf<S>> {
         let is_new = |at: usize| at == 0 || !Arc::ptr_eq(&self.list[at - 1], &self.list[at]);
-        self.list.iter().enumerate().filter(move |(at, _)| is_new(*at)).map(|(_, leaf)| &***leaf)
+        self.list
+            .iter()
+            .enumerate()
+            .filter(move |(at, _)| is_new(*at))
+            .map(|(_, leaf)| &***leaf)
     }
 
     #[inline]
@@ -144,7 +170,9 @@ impl<S: Slot> Hashed<S> {
                 growing: Mutex::new(()),
             })
         };
-        Self { roots: (0..1 << ROOT_BITS).map(|_| root()).collect() }
+        Self {
+            roots: (0..1 << ROOT_BITS).map(|_| root()).collect(),
+        }
     }
 
     #[inline]
@@ -160,7 +188,9 @@ impl<S: Slot> Hashed<S> {
             let leaves = root.leaves.load();
             let guard = leaves.list[leaves.index(key.hash)].0.read();
             // A segment that split meanwhile has left its leaf; the new leaves are published.
-            let Some(segment) = guard.as_ref() else { continue };
+            let Some(segment) = guard.as_ref() else {
+                continue;
+            };
             let at = segment.find(key.hash, |stored| key.is(stored))?;
             return segment.get(at).map(f);
         }
@@ -172,48 +202,41 @@ impl<S: Slot> Hashed<S> {
         key: &HashKey<'_>,
         f: impl FnOnce(Option<&mut S>) -> (Alter<S>, R),
     ) -> R {
-        let root = self.root(key.hash);
+        self.alter_at(key.hash, |stored| key.is(stored), f)
+    }
+
+    /// The same for the key of a row, which `f` gets with its slot.
+    #[inline]
+    pub(crate) fn alter_row<R>(
+        &self,
+        row: Row,
+        f: impl FnOnce(Option<&mut S>, Row) -> (Alter<S>, R),
+    ) -> R {
+        // Counting a reference twice is cheaper than hashing the key again.
+        let copy = row.clone();
+        let key = HashKey::of_row(&copy);
+        self.alter_at(key.hash, |stored| key.is(stored), |slot| f(slot, row))
+    }
+
+    #[inline]
+    fn alter_at<R>(
+        &self,
+        hash: u32,
+        is_same: impl Fn(&[u8]) -> bool,
+        f: impl FnOnce(Option<&mut S>) -> (Alter<S>, R),
+    ) -> R {
+        let root = self.root(hash);
         loop {
             let leaves = root.leaves.load();
-            let mut guard = leaves.list[leaves.index(key.hash)].0.write();
+            let mut guard = leaves.list[leaves.index(hash)].0.write();
             let Some(segment) = guard.as_mut() else { continue };
             if segment.len() >= SEGMENT_ROWS_MAX && segment.depth() < 32 {
                 drop(guard);
-                self.split(key.hash);
+                self.split(hash);
                 continue;
             }
-            return Self::alter_in(segment, key, f);
-        }
-    }
-
-    fn alter_in<R>(
-        segment: &mut Segment<S>,
-        key: &HashKey<'_>,
-        f: impl FnOnce(Option<&mut S>) -> (Alter<S>, R),
-    ) -> R {
-        match segment.find(key.hash, |stored| key.is(stored)) {
-            Some(at) => {
-                let (alter, result) = f(segment.get_mut(at));
-                match alter {
-                    Alter::Keep => {}
-                    Alter::Remove => drop(segment.remove(at)),
-                    Alter::Insert(slot) => {
-                        if let Some(old) = segment.get_mut(at) {
-                            *old = slot;
-                        }
-                    }
-                }
-                result
-            }
-            None => {
-                let (alter, result) = f(None);
-                if let Alter::Insert(slot) = alter {
-                    match segment.place(key.hash, key.packed, |_| false) {
-                        Place::Vacant(at) | Place::Found(at) => segment.fill(at, key.hash, slot),
-                    }
-                }
-                result
-            }
+            let at = segment.find(hash, &is_same);
+            return settle(segment, at, hash, f);
         }
     }
 
@@ -226,7 +249,8 @@ impl<S: Slot> Hashed<S> {
         if let Some(mut segment) = guard.take_if(|segment| is_full(segment)) {
             let depth = segment.depth();
             let halves = segment.split();
-            root.leaves.store(Arc::new(leaves.with_split(hash, depth, halves)));
+            root.leaves
+                .store(Arc::new(leaves.with_split(hash, depth, halves)));
         }
         drop(guard);
         drop(growing);
@@ -244,7 +268,9 @@ impl<S: Slot> Hashed<S> {
         loop {
             let leaves = root.leaves.load();
             let guard = leaves.list[leaves.index(position.hash)].0.read();
-            let Some(segment) = guard.as_ref() else { continue };
+            let Some(segment) = guard.as_ref() else {
+                continue;
+            };
             let depth = segment.depth();
             visit(segment, position, f);
             return next_range(position.hash, depth);
@@ -274,13 +300,24 @@ impl<S: Slot> Hashed<S> {
     /// returned, to be counted and dropped at leisure.
     pub(crate) fn detach<R>(&self, with: impl FnOnce() -> R) -> (Vec<Segment<S>>, R) {
         let growing: Vec<_> = self.roots.iter().map(|root| root.growing.lock()).collect();
-        let all: Vec<_> = self.roots.iter().map(|root| root.leaves.load_full()).collect();
-        let mut held: Vec<_> = all.iter().flat_map(|leaves| leaves.each()).map(|leaf| leaf.0.write()).collect();
+        let all: Vec<_> = self
+            .roots
+            .iter()
+            .map(|root| root.leaves.load_full())
+            .collect();
+        let mut held: Vec<_> = all
+            .iter()
+            .flat_map(|leaves| leaves.each())
+            .map(|leaf| leaf.0.write())
+            .collect();
         let result = with();
         for root in &self.roots {
             root.leaves.store(Arc::new(Leaves::empty()));
         }
-        let old = held.iter_mut().filter_map(|segment| segment.take()).collect();
+        let old = held
+            .iter_mut()
+            .filter_map(|segment| segment.take())
+            .collect();
         drop(held);
         drop(growing);
         (old, result)
@@ -290,6 +327,30 @@ impl<S: Slot> Hashed<S> {
     pub(crate) fn heap_bytes(&self) -> usize {
         self.roots.iter().map(|root| root_bytes(root)).sum()
     }
+}
+
+/// Shows `f` the slot at a place, or that there is none, and does what it says.
+#[inline]
+fn settle<S: Slot, R>(
+    segment: &mut Segment<S>,
+    at: Option<usize>,
+    hash: u32,
+    f: impl FnOnce(Option<&mut S>) -> (Alter<S>, R),
+) -> R {
+    let Some(at) = at else {
+        let (alter, result) = f(None);
+        if let Alter::Insert(slot) = alter {
+            segment.insert(hash, slot);
+        }
+        return result;
+    };
+    let (alter, result) = f(segment.get_mut(at));
+    match (alter, segment.get_mut(at)) {
+        (Alter::Remove, _) => drop(segment.remove(at)),
+        (Alter::Insert(slot), Some(place)) => *place = slot,
+        (Alter::Keep | Alter::Insert(_), _) => {}
+    }
+    result
 }
 
 fn root_bytes<S: Slot>(root: &Root<S>) -> usize {

@@ -41,7 +41,12 @@ impl Table {
     /// A table of this definition over `body`, numbered for the lock table.
     #[must_use]
     pub fn new(id: u32, definition: Definition, body: Arc<Body>) -> Self {
-        Self { id, definition, body, is_retired: false.into() }
+        Self {
+            id,
+            definition,
+            body,
+            is_retired: false.into(),
+        }
     }
 
     /// The same table under another definition.
@@ -99,7 +104,10 @@ impl Table {
     #[inline]
     pub fn row(&self, elements: usize, body: &[u8]) -> Result<Row, TableError> {
         if body.len() > ROW_BYTES_MAX {
-            return Err(TableError::RowTooLarge { bytes: body.len(), max: ROW_BYTES_MAX });
+            return Err(TableError::RowTooLarge {
+                bytes: body.len(),
+                max: ROW_BYTES_MAX,
+            });
         }
         Ok(self.body.row(elements, body))
     }
@@ -107,6 +115,10 @@ impl Table {
     /// The index on a position, if there is one.
     #[must_use]
     pub fn index(&self, position: usize) -> Option<Arc<Index>> {
-        self.body.indexes().iter().find(|index| index.position() == position).cloned()
+        self.body
+            .indexes()
+            .iter()
+            .find(|index| index.position() == position)
+            .cloned()
     }
 }

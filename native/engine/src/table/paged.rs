@@ -43,7 +43,12 @@ impl Paged {
             true
         })?;
         let stripes = (0..STRIPES).map(|_| Mutex::new(())).collect();
-        Ok(Self { kind, rows, count: AtomicUsize::new(count), stripes })
+        Ok(Self {
+            kind,
+            rows,
+            count: AtomicUsize::new(count),
+            stripes,
+        })
     }
 
     pub(crate) fn rows(&self) -> usize {
@@ -72,7 +77,11 @@ impl Paged {
 
     /// Key bytes of a packed key, without a bag's number.
     fn key_bytes(&self, key: &[u8]) -> Vec<u8> {
-        let flavour = if self.is_ordered() { Flavour::Numeric } else { Flavour::Exact };
+        let flavour = if self.is_ordered() {
+            Flavour::Numeric
+        } else {
+            Flavour::Exact
+        };
         let mut bytes = Vec::with_capacity(32);
         key::encode(key, flavour, &mut bytes);
         bytes
@@ -83,17 +92,25 @@ impl Paged {
         let prefix = self.key_bytes(key);
         if self.kind != Kind::Bag {
             let value = self.rows.get(&prefix)?;
-            return value.map(|value| Ok((prefix, decode(&value)?))).into_iter().collect();
+            return value
+                .map(|value| Ok((prefix, decode(&value)?)))
+                .into_iter()
+                .collect();
         }
         let mut found = Vec::new();
-        self.rows.range(Bound::Included(&prefix), true, &mut |entry, value| {
-            let is_same = entry.starts_with(&prefix) && entry.len() == prefix.len() + NUMBER_BYTES;
-            if is_same {
-                found.push((entry.to_vec(), value.to_vec()));
-            }
-            is_same
-        })?;
-        found.into_iter().map(|(entry, value)| Ok((entry, decode(&value)?))).collect()
+        self.rows
+            .range(Bound::Included(&prefix), true, &mut |entry, value| {
+                let is_same =
+                    entry.starts_with(&prefix) && entry.len() == prefix.len() + NUMBER_BYTES;
+                if is_same {
+                    found.push((entry.to_vec(), value.to_vec()));
+                }
+                is_same
+            })?;
+        found
+            .into_iter()
+            .map(|(entry, value)| Ok((entry, decode(&value)?)))
+            .collect()
     }
 
     pub(crate) fn read(&self, key: &[u8], f: &mut impl FnMut(&Row)) -> Result<(), TableError> {
@@ -119,7 +136,8 @@ impl Paged {
             }
         } else {
             self.rows.put(&self.key_bytes(row.key()), &encode(row))?;
-            self.count.fetch_add(usize::from(entries.is_empty()), Ordering::Relaxed);
+            self.count
+                .fetch_add(usize::from(entries.is_empty()), Ordering::Relaxed);
             follow(entries.first().map(|(_, old)| old));
         }
         drop(held);
@@ -128,7 +146,9 @@ impl Paged {
 
     /// Adds a row at the end of its key's; one that is there already moves to the end.
     fn write_to_bag(&self, row: &Row, entries: &[(Vec<u8>, Row)]) -> Result<(), TableError> {
-        let last = entries.last().and_then(|(entry, _)| entry.last_chunk::<NUMBER_BYTES>());
+        let last = entries
+            .last()
+            .and_then(|(entry, _)| entry.last_chunk::<NUMBER_BYTES>());
         let number = last.map_or(0, |bytes| u64::from_be_bytes(*bytes) + 1);
         let mut entry = self.key_bytes(row.key());
         entry.extend_from_slice(&number.to_be_bytes());
@@ -180,7 +200,8 @@ impl Paged {
         let old = entries.first().map(|(_, row)| row);
         let (row, result) = f(old);
         self.rows.put(&self.key_bytes(key), &encode(&row))?;
-        self.count.fetch_add(usize::from(old.is_none()), Ordering::Relaxed);
+        self.count
+            .fetch_add(usize::from(old.is_none()), Ordering::Relaxed);
         follow(old, &row);
         drop(held);
         Ok(result)
@@ -209,7 +230,9 @@ impl Paged {
         self.rows.range(from, is_up, &mut |key, value| {
             // A bag's key is never cut in two, so its rows end the part together.
             let is_full = part.len() >= PART_ROWS
-                && part.last().is_none_or(|(last, _)| !self.is_one_key(last, key));
+                && part
+                    .last()
+                    .is_none_or(|(last, _)| !self.is_one_key(last, key));
             if !is_full {
                 part.push((key.to_vec(), value.to_vec()));
             }
@@ -219,7 +242,9 @@ impl Paged {
         let mut last: Option<Vec<u8>> = None;
         let mut is_on = true;
         for (key, value) in part {
-            let is_sibling = last.as_ref().is_some_and(|last| self.is_one_key(last, &key));
+            let is_sibling = last
+                .as_ref()
+                .is_some_and(|last| self.is_one_key(last, &key));
             if !is_on && !is_sibling {
                 return Ok(last);
             }
@@ -260,7 +285,11 @@ fn encode(row: &Row) -> Vec<u8> {
     let mut names = Vec::new();
     dictionary.encode(&mut names);
     let mut value = Vec::with_capacity(8 + names.len() + body.len());
-    value.extend_from_slice(&u32::try_from(row.elements()).unwrap_or(u32::MAX).to_le_bytes());
+    value.extend_from_slice(
+        &u32::try_from(row.elements())
+            .unwrap_or(u32::MAX)
+            .to_le_bytes(),
+    );
     value.extend_from_slice(&u32::try_from(names.len()).unwrap_or(u32::MAX).to_le_bytes());
     value.extend_from_slice(&names);
     value.extend_from_slice(&body);
@@ -268,12 +297,18 @@ fn encode(row: &Row) -> Vec<u8> {
 }
 
 fn decode(value: &[u8]) -> Result<Row, TableError> {
-    let malformed = |what: &str| TableError::Storage { reason: format!("malformed row: {what}") };
-    let (head, rest) = value.split_first_chunk::<8>().ok_or_else(|| malformed("no head"))?;
+    let malformed = |what: &str| TableError::Storage {
+        reason: format!("malformed row: {what}"),
+    };
+    let (head, rest) = value
+        .split_first_chunk::<8>()
+        .ok_or_else(|| malformed("no head"))?;
     let [a, b, c, d, e, f, g, h] = *head;
     let elements = u32::from_le_bytes([a, b, c, d]) as usize;
     let length = u32::from_le_bytes([e, f, g, h]) as usize;
-    let (names, body) = rest.split_at_checked(length).ok_or_else(|| malformed("no names"))?;
+    let (names, body) = rest
+        .split_at_checked(length)
+        .ok_or_else(|| malformed("no names"))?;
     let (names, _) = Names::parse(names).map_err(|error| malformed(&error.to_string()))?;
     let mut packer = Packer::new();
     commit::unpack(body, elements, &names, &mut packer)?;

@@ -49,15 +49,15 @@ pub(crate) struct Segment<S> {
     slots: Vec<Option<S>>,
 }
 
-/// Where a key is, or where it would be put.
-pub(crate) enum Place {
-    Found(usize),
-    Vacant(usize),
-}
-
 impl<S: Slot> Segment<S> {
     pub(crate) fn new(depth: u32) -> Self {
-        Self { depth, capacity: 0, len: 0, hashes: Vec::new(), slots: Vec::new() }
+        Self {
+            depth,
+            capacity: 0,
+            len: 0,
+            hashes: Vec::new(),
+            slots: Vec::new(),
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -99,15 +99,13 @@ impl<S: Slot> Segment<S> {
         None
     }
 
-    /// Finds a key's slot or the place where it belongs; grows first when full.
-    pub(crate) fn place(&mut self, hash: u32, key: &[u8], same: impl Fn(&[u8]) -> bool) -> Place {
-        if let Some(at) = self.find(hash, same) {
-            return Place::Found(at);
-        }
+    /// Puts in the slot of a key that is not there; grows first when full.
+    pub(crate) fn insert(&mut self, hash: u32, slot: S) {
         if (self.len + 1) * FULL_DEN > self.capacity * FULL_NUM || self.is_spilt() {
             self.grow();
         }
-        Place::Vacant(self.lower_bound(hash, key))
+        let at = self.lower_bound(hash, slot.key());
+        self.fill(at, hash, slot);
     }
 
     fn is_spilt(&self) -> bool {
@@ -127,8 +125,8 @@ impl<S: Slot> Segment<S> {
         at
     }
 
-    /// Puts a new slot at a place that [`Segment::place`] named.
-    pub(crate) fn fill(&mut self, at: usize, hash: u32, slot: S) {
+    /// Puts a new slot at its place and moves right what is there.
+    fn fill(&mut self, at: usize, hash: u32, slot: S) {
         let mut hole = at;
         while self.slots.get(hole).is_some_and(Option::is_some) {
             hole += 1;
@@ -176,7 +174,11 @@ impl<S: Slot> Segment<S> {
 
     /// The slots after (hash, key) in order; after `None` as key, those from `hash` on.
     pub(crate) fn iter_after(&self, hash: u32, key: Option<&[u8]>) -> impl Iterator<Item = &S> {
-        let at = if self.capacity == 0 { 0 } else { self.ideal(hash) };
+        let at = if self.capacity == 0 {
+            0
+        } else {
+            self.ideal(hash)
+        };
         let mut from = at.min(self.slots.len());
         while let Some(Some(slot)) = self.slots.get(from) {
             let there = self.hashes[from];

@@ -29,12 +29,17 @@ struct Fences<V> {
 
 impl<V> Fences<V> {
     fn of(map: Map<V>) -> Self {
-        Self { lows: vec![Key::from_bytes(&[])], leaves: vec![leaf_of(map)] }
+        Self {
+            lows: vec![Key::from_bytes(&[])],
+            leaves: vec![leaf_of(map)],
+        }
     }
 
     #[inline]
     fn index(&self, key: &Key) -> usize {
-        self.lows.partition_point(|low| low <= key).saturating_sub(1)
+        self.lows
+            .partition_point(|low| low <= key)
+            .saturating_sub(1)
     }
 
     /// The leaf where keys just below `key` are.
@@ -67,7 +72,10 @@ pub(crate) struct Tree<V> {
 
 impl<V> Tree<V> {
     pub(crate) fn new() -> Self {
-        Self { fences: ArcSwap::from_pointee(Fences::of(Map::new())), growing: Mutex::new(()) }
+        Self {
+            fences: ArcSwap::from_pointee(Fences::of(Map::new())),
+            growing: Mutex::new(()),
+        }
     }
 
     /// Runs `f` on the value of a key, under the read lock of its leaf.
@@ -83,11 +91,7 @@ impl<V> Tree<V> {
     }
 
     /// Lets `f` look at the value of a key and say what becomes of it, under the write lock.
-    pub(crate) fn alter<R>(
-        &self,
-        key: Key,
-        f: impl FnOnce(Option<&mut V>) -> (Alter<V>, R),
-    ) -> R {
+    pub(crate) fn alter<R>(&self, key: Key, f: impl FnOnce(Option<&mut V>) -> (Alter<V>, R)) -> R {
         loop {
             let fences = self.fences.load();
             let mut guard = fences.leaves[fences.index(&key)].write();
@@ -121,11 +125,18 @@ impl<V> Tree<V> {
         if let Some(mut low) = guard.take_if(|map| map.len() >= LEAF_ROWS_MAX) {
             // Keys that come in ascending order leave full leaves behind them.
             let is_append = low.last_key_value().is_some_and(|(last, _)| last < key);
-            let part = if is_append { low.len() - 1 } else { low.len() / 2 };
+            let part = if is_append {
+                low.len() - 1
+            } else {
+                low.len() / 2
+            };
             let middle = low.keys().nth(part).cloned();
             if let Some(middle) = middle {
                 let high = low.split_off(&middle);
-                let mut next = Fences { lows: fences.lows.clone(), leaves: fences.leaves.clone() };
+                let mut next = Fences {
+                    lows: fences.lows.clone(),
+                    leaves: fences.leaves.clone(),
+                };
                 next.leaves[at] = leaf_of(low);
                 next.lows.insert(at + 1, middle);
                 next.leaves.insert(at + 1, leaf_of(high));
@@ -142,7 +153,10 @@ impl<V> Tree<V> {
         let at = fences.index(key);
         let mut guard = fences.leaves[at].write();
         if fences.leaves.len() > 1 && guard.take_if(|map| map.is_empty()).is_some() {
-            let mut next = Fences { lows: fences.lows.clone(), leaves: fences.leaves.clone() };
+            let mut next = Fences {
+                lows: fences.lows.clone(),
+                leaves: fences.leaves.clone(),
+            };
             next.leaves.remove(at);
             // The range goes to the neighbour below; the first leaf's goes to the one above.
             next.lows.remove(if at == 0 { 1 } else { at });
@@ -241,8 +255,9 @@ fn is_range(lower: &Bound<&Key>, upper: &Bound<&Key>) -> bool {
     match (lower, upper) {
         (Bound::Unbounded, _) | (_, Bound::Unbounded) => true,
         (Bound::Included(low), Bound::Included(high)) => low <= high,
-        (Bound::Included(low) | Bound::Excluded(low), Bound::Excluded(high) | Bound::Included(high)) => {
-            low < high
-        }
+        (
+            Bound::Included(low) | Bound::Excluded(low),
+            Bound::Excluded(high) | Bound::Included(high),
+        ) => low < high,
     }
 }

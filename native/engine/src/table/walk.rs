@@ -72,13 +72,12 @@ impl Body {
         visit: &mut Visit<'_>,
     ) -> Result<Option<Position>, TableError> {
         Ok(match &self.store {
-            Store::Set(hashed) => {
-                hash_position(hashed.scan_segment(&hash_start(position), visit))
-            }
-            Store::Bag(hashed) => hash_position(hashed.scan_segment(
-                &hash_start(position),
-                |slot: &BagRows| slot.rows().iter().fold(true, |on, row| visit(row) && on),
-            )),
+            Store::Set(hashed) => hash_position(hashed.scan_segment(&hash_start(position), visit)),
+            Store::Bag(hashed) => hash_position(
+                hashed.scan_segment(&hash_start(position), |slot: &BagRows| {
+                    slot.rows().iter().fold(true, |on, row| visit(row) && on)
+                }),
+            ),
             Store::Ordered(tree) => {
                 let start = tree_start(position);
                 let each = |_: &Key, row: &Row| visit(row);
@@ -93,7 +92,9 @@ impl Body {
                     At::Paged(key) => Some(key.as_slice()),
                     _ => None,
                 };
-                paged.walk(from, direction, visit)?.map(|key| Position(At::Paged(key)))
+                paged
+                    .walk(from, direction, visit)?
+                    .map(|key| Position(At::Paged(key)))
             }
         })
     }
@@ -102,9 +103,10 @@ impl Body {
     #[must_use]
     pub fn beyond(&self, row: &Row) -> Position {
         Position(match &self.store {
-            Store::Set(_) | Store::Bag(_) => {
-                At::Hash(HashPosition { hash: row.hash(), key: Some(row.key().into()) })
-            }
+            Store::Set(_) | Store::Bag(_) => At::Hash(HashPosition {
+                hash: row.hash(),
+                key: Some(row.key().into()),
+            }),
             Store::Ordered(_) => {
                 At::Tree(TreePosition::Beyond(Key::of(row.key(), Flavour::Numeric)))
             }
@@ -148,12 +150,15 @@ impl Body {
             Store::Set(hashed) => step(hashed.read(&HashKey::new(key), |row| self.beyond(row)))?,
             Store::Bag(hashed) => step(
                 hashed
-                    .read(&HashKey::new(key), |slot| slot.rows().first().map(|r| self.beyond(r)))
+                    .read(&HashKey::new(key), |slot| {
+                        slot.rows().first().map(|r| self.beyond(r))
+                    })
                     .flatten(),
             )?,
-            Store::Ordered(_) => {
-                Position(At::Tree(TreePosition::Beyond(Key::of(key, Flavour::Numeric))))
-            }
+            Store::Ordered(_) => Position(At::Tree(TreePosition::Beyond(Key::of(
+                key,
+                Flavour::Numeric,
+            )))),
             Store::Paged(paged) => Position(At::Paged(paged.step(key))),
         };
         self.nearest_key(position, direction)
@@ -173,7 +178,13 @@ impl Body {
             Store::Ordered(_) | Store::Paged(_) => return self.nth_row(number, f),
         };
         let is_end = !is_there && (number == 0 || self.has_segment(number - 1));
-        Ok(if is_there { Slots::Within } else if is_end { Slots::End } else { Slots::Beyond })
+        Ok(if is_there {
+            Slots::Within
+        } else if is_end {
+            Slots::End
+        } else {
+            Slots::Beyond
+        })
     }
 
     fn has_segment(&self, number: usize) -> bool {
@@ -199,7 +210,11 @@ impl Body {
                 return Ok(Slots::Within);
             }
         }
-        Ok(if seen == number { Slots::End } else { Slots::Beyond })
+        Ok(if seen == number {
+            Slots::End
+        } else {
+            Slots::Beyond
+        })
     }
 
     fn nearest_key(

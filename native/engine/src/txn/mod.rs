@@ -8,7 +8,7 @@
 
 pub mod overlay;
 
-pub use overlay::{OwnKey, OwnOp, OwnTable, Overlay, merge};
+pub use overlay::{Overlay, OwnKey, OwnOp, OwnTable, merge};
 
 use std::sync::Arc;
 
@@ -30,7 +30,11 @@ impl Transaction {
     /// Begins a transaction.
     #[must_use]
     pub fn begin(locks: &LockTable, tid: Tid, owner: OwnerId) -> Self {
-        Self { holder: locks.begin(tid, owner), own: Overlay::default(), outer: Vec::new() }
+        Self {
+            holder: locks.begin(tid, owner),
+            own: Overlay::default(),
+            outer: Vec::new(),
+        }
     }
 
     /// The transaction's identity.
@@ -81,7 +85,11 @@ impl Transaction {
         key: &[u8],
         kind: Kind,
     ) -> Outcome {
-        let item = Item::Record { table, key, hash: hash::hash(key) };
+        let item = Item::Record {
+            table,
+            key,
+            hash: hash::hash(key),
+        };
         locks.acquire(&mut self.holder, item, kind)
     }
 
@@ -112,7 +120,14 @@ impl Transaction {
 
     /// Locks a global item, any packed term.
     pub fn lock_global(&mut self, locks: &LockTable, key: &[u8], kind: Kind) -> Outcome {
-        locks.acquire(&mut self.holder, Item::Global { key, hash: hash::hash(key) }, kind)
+        locks.acquire(
+            &mut self.holder,
+            Item::Global {
+                key,
+                hash: hash::hash(key),
+            },
+            kind,
+        )
     }
 
     /// The rows of a packed key as this transaction sees them.

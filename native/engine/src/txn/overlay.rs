@@ -73,7 +73,11 @@ pub struct OwnTable {
 
 impl OwnTable {
     fn new(table: Arc<Table>) -> Self {
-        Self { table, keys: Vec::new(), places: HashMap::new() }
+        Self {
+            table,
+            keys: Vec::new(),
+            places: HashMap::new(),
+        }
     }
 
     /// The table.
@@ -111,10 +115,17 @@ impl OwnTable {
     fn add(&mut self, key: &[u8]) -> usize {
         let key: Box<[u8]> = order::normalise_zeros(key).as_ref().into();
         let at = self.keys.len();
-        self.keys.push(OwnKey { key: key.clone(), ops: SmallVec::new() });
+        self.keys.push(OwnKey {
+            key: key.clone(),
+            ops: SmallVec::new(),
+        });
         if self.keys.len() > SEARCHED_KEYS_MAX {
             if self.places.is_empty() {
-                let known = self.keys.iter().enumerate().map(|(at, own)| (own.key.clone(), at));
+                let known = self
+                    .keys
+                    .iter()
+                    .enumerate()
+                    .map(|(at, own)| (own.key.clone(), at));
                 self.places = known.collect();
             } else {
                 self.places.insert(key, at);
@@ -169,7 +180,11 @@ impl Overlay {
 
     fn ops_mut(&mut self, table: &Arc<Table>, key: &[u8]) -> &mut SmallVec<[OwnOp; 1]> {
         self.count += 1;
-        let at = match self.tables.iter().position(|own| own.table.id() == table.id()) {
+        let at = match self
+            .tables
+            .iter()
+            .position(|own| own.table.id() == table.id())
+        {
             Some(at) => at,
             None => {
                 self.tables.push(OwnTable::new(Arc::clone(table)));

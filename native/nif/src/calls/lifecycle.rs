@@ -103,10 +103,16 @@ fn sync_log<'a>(env: Env<'a>, []: [Term<'a>; 0]) -> Term<'a> {
 
 fn log_info<'a>(env: Env<'a>, []: [Term<'a>; 0]) -> Term<'a> {
     state::with_database(env, |database| {
-        let writes = database.engine().counters().log_writes.load(Ordering::Relaxed);
-        let pairs = [(atoms::bytes(), database.log_bytes()), (atoms::writes(), writes)];
-        Term::map_from_pairs(env, &pairs)
-            .unwrap_or_else(|_| reply::error(env, atoms::badarg()))
+        let writes = database
+            .engine()
+            .counters()
+            .log_writes
+            .load(Ordering::Relaxed);
+        let pairs = [
+            (atoms::bytes(), database.log_bytes()),
+            (atoms::writes(), writes),
+        ];
+        Term::map_from_pairs(env, &pairs).unwrap_or_else(|_| reply::error(env, atoms::badarg()))
     })
 }
 
@@ -174,14 +180,22 @@ fn counters<'a>(env: Env<'a>, []: [Term<'a>; 0]) -> Term<'a> {
 
 fn count_failure<'a>(env: Env<'a>, []: [Term<'a>; 0]) -> Term<'a> {
     state::with_database(env, |database| {
-        database.engine().counters().failures.fetch_add(1, Ordering::Relaxed);
+        database
+            .engine()
+            .counters()
+            .failures
+            .fetch_add(1, Ordering::Relaxed);
         atoms::ok().encode(env)
     })
 }
 
 fn count_restart<'a>(env: Env<'a>, []: [Term<'a>; 0]) -> Term<'a> {
     state::with_database(env, |database| {
-        database.engine().counters().restarts.fetch_add(1, Ordering::Relaxed);
+        database
+            .engine()
+            .counters()
+            .restarts
+            .fetch_add(1, Ordering::Relaxed);
         atoms::ok().encode(env)
     })
 }

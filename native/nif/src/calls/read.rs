@@ -1,9 +1,9 @@
 //! Reads of one key, steps from key to key, sizes.
 
-use magnesia_engine::table::walk::Slots;
-use magnesia_engine::table::{Direction, Table};
 use magnesia_engine::TableError;
 use magnesia_engine::index::{Holds, Index};
+use magnesia_engine::table::walk::Slots;
+use magnesia_engine::table::{Direction, Table};
 use magnesia_term::order;
 use rustler::{Encoder, Env, Term};
 
@@ -43,7 +43,10 @@ fn read_up_to<'a>(env: Env<'a>, name: Term<'a>, key: Term<'a>, max: usize) -> Te
 pub(crate) fn rows_of_key<'a>(env: Env<'a>, table: &Table, key: &[u8], max: usize) -> Term<'a> {
     let name = raw::atom_word(table.definition().record_name);
     let mut list = Collected::new(max);
-    match table.body().read(key, |row| list.push(|| sink::record(env, name, row))) {
+    match table
+        .body()
+        .read(key, |row| list.push(|| sink::record(env, name, row)))
+    {
         Ok(()) => list.finish(env),
         Err(error) => reply::table(env, &error),
     }
@@ -59,7 +62,12 @@ pub(crate) struct Collected {
 
 impl Collected {
     pub(crate) fn new(max: usize) -> Self {
-        Self { first: None, more: Vec::new(), max, is_over: false }
+        Self {
+            first: None,
+            more: Vec::new(),
+            max,
+            is_over: false,
+        }
     }
 
     #[inline]
@@ -81,7 +89,10 @@ impl Collected {
         }
         let cons = |tail, &head: &Word| raw::cons_word(env, head, tail);
         let rest = self.more.iter().rev().fold(raw::nil_word(), cons);
-        raw::term(env, self.first.as_ref().map_or(rest, |first| cons(rest, first)))
+        raw::term(
+            env,
+            self.first.as_ref().map_or(rest, |first| cons(rest, first)),
+        )
     }
 }
 
@@ -122,7 +133,9 @@ fn key_or_end(env: Env<'_>, key: Result<Option<Vec<u8>>, TableError>) -> Term<'_
 }
 
 fn slot<'a>(env: Env<'a>, [name, number]: [Term<'a>; 2]) -> Term<'a> {
-    let Ok(number) = number.decode::<usize>() else { return reply::error(env, atoms::badarg()) };
+    let Ok(number) = number.decode::<usize>() else {
+        return reply::error(env, atoms::badarg());
+    };
     state::with_table(env, name, |table| {
         let name = raw::atom_word(table.definition().record_name);
         let mut list = Collected::new(usize::MAX);
@@ -156,7 +169,9 @@ fn index_read_up_to<'a>(
         let Some(index) = position.and_then(|position| table.index(position)) else {
             return reply::error(env, atoms::bad_position());
         };
-        record::with_packed(env, value, |value| rows_of_value(env, table, &index, value, max))
+        record::with_packed(env, value, |value| {
+            rows_of_value(env, table, &index, value, max)
+        })
     })
 }
 
@@ -177,7 +192,10 @@ fn rows_of_value<'a>(
     index.read(value, |row| keys.push(row.clone()));
     for key in keys {
         let read = table.body().read(key.key(), |row| {
-            if row.at(index.position()).is_some_and(|there| order::equal_exact(there, value)) {
+            if row
+                .at(index.position())
+                .is_some_and(|there| order::equal_exact(there, value))
+            {
                 list.push(|| sink::record(env, name, row));
             }
         });

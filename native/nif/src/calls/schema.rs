@@ -6,7 +6,7 @@ use magnesia_term::Atom;
 use rustler::{Encoder, Env, Term};
 
 use crate::raw::{self, nif};
-use crate::{atoms, record, reply, sink, state};
+use crate::{atoms, record, reply, sink, source, state};
 
 nif!("schema_properties", 0, DirtyIo, schema_properties);
 nif!("set_schema_properties", 1, DirtyIo, set_schema_properties);
@@ -36,7 +36,10 @@ fn name(term: Term<'_>) -> Option<Atom> {
 /// One of a few atoms.
 fn one_of<T: Copy>(term: Term<'_>, choices: &[(rustler::Atom, T)]) -> Option<T> {
     let atom = term.decode::<rustler::Atom>().ok()?;
-    choices.iter().find(|(choice, _)| *choice == atom).map(|(_, value)| *value)
+    choices
+        .iter()
+        .find(|(choice, _)| *choice == atom)
+        .map(|(_, value)| *value)
 }
 
 fn kind(term: Term<'_>) -> Option<Kind> {
@@ -85,7 +88,10 @@ fn schema_properties<'a>(env: Env<'a>, []: [Term<'a>; 0]) -> Term<'a> {
 fn set_schema_properties<'a>(env: Env<'a>, [properties]: [Term<'a>; 1]) -> Term<'a> {
     state::with_database(env, |database| {
         checked(env, || {
-            Some(done(env, database.set_schema_properties(record::owned(properties)?)))
+            Some(done(
+                env,
+                database.set_schema_properties(record::owned(properties)?),
+            ))
         })
     })
 }
@@ -93,16 +99,28 @@ fn set_schema_properties<'a>(env: Env<'a>, [properties]: [Term<'a>; 1]) -> Term<
 fn tables<'a>(env: Env<'a>, []: [Term<'a>; 0]) -> Term<'a> {
     state::with_database(env, |database| {
         let tables = database.engine().tables();
-        let names = tables.keys().map(|&name| raw::term(env, raw::atom_word(name)));
+        let names = tables
+            .keys()
+            .map(|&name| raw::term(env, raw::atom_word(name)));
         names.collect::<Vec<_>>().encode(env)
     })
 }
 
 fn table_create<'a>(env: Env<'a>, arguments: [Term<'a>; 8]) -> Term<'a> {
-    let [table, of_kind, of_storage, of_record, arity, indexes, access, properties] = arguments;
+    let [
+        table,
+        of_kind,
+        of_storage,
+        of_record,
+        arity,
+        indexes,
+        access,
+        properties,
+    ] = arguments;
     state::with_database(env, |database| {
         checked(env, || {
-            let mut indexes: Vec<usize> = indexes.decode().ok()?;
+            let indexes = source::list(indexes)?.into_iter().map(|index| index.decode().ok());
+            let mut indexes = indexes.collect::<Option<Vec<usize>>>()?;
             indexes.sort_unstable();
             indexes.dedup();
             let definition = Definition {
@@ -136,7 +154,10 @@ fn table_define<'a>(env: Env<'a>, [table, access, properties]: [Term<'a>; 3]) ->
     state::with_database(env, |database| {
         checked(env, || {
             let properties = record::owned(properties)?;
-            Some(done(env, database.define(name(table)?, access_mode(access)?, properties)))
+            Some(done(
+                env,
+                database.define(name(table)?, access_mode(access)?, properties),
+            ))
         })
     })
 }
@@ -147,7 +168,10 @@ fn table_reshape<'a>(env: Env<'a>, arguments: [Term<'a>; 4]) -> Term<'a> {
         checked(env, || {
             let arity = arity.decode().ok().filter(|&arity: &usize| arity >= 2)?;
             let properties = record::owned(properties)?;
-            Some(done(env, database.reshape(name(table)?, name(of_record)?, arity, properties)))
+            Some(done(
+                env,
+                database.reshape(name(table)?, name(of_record)?, arity, properties),
+            ))
         })
     })
 }
@@ -172,7 +196,16 @@ fn table_definition<'a>(env: Env<'a>, [table]: [Term<'a>; 1]) -> Term<'a> {
         let record_name = raw::term(env, raw::atom_word(definition.record_name));
         let properties = raw::term(env, sink::term(env, &definition.properties, None));
         let indexes = &definition.indexes;
-        (kind, storage, record_name, definition.arity, indexes, access, properties).encode(env)
+        (
+            kind,
+            storage,
+            record_name,
+            definition.arity,
+            indexes,
+            access,
+            properties,
+        )
+            .encode(env)
     })
 }
 
@@ -181,7 +214,10 @@ fn table_add_index<'a>(env: Env<'a>, [table, position, properties]: [Term<'a>; 3
         checked(env, || {
             let position = position.decode().ok()?;
             let properties = record::owned(properties)?;
-            Some(done(env, database.add_index(name(table)?, position, properties)))
+            Some(done(
+                env,
+                database.add_index(name(table)?, position, properties),
+            ))
         })
     })
 }
@@ -191,7 +227,10 @@ fn table_del_index<'a>(env: Env<'a>, [table, position, properties]: [Term<'a>; 3
         checked(env, || {
             let position = position.decode().ok()?;
             let properties = record::owned(properties)?;
-            Some(done(env, database.drop_index(name(table)?, position, properties)))
+            Some(done(
+                env,
+                database.drop_index(name(table)?, position, properties),
+            ))
         })
     })
 }
@@ -200,7 +239,10 @@ fn table_set_storage<'a>(env: Env<'a>, [table, to, properties]: [Term<'a>; 3]) -
     state::with_database(env, |database| {
         checked(env, || {
             let properties = record::owned(properties)?;
-            Some(done(env, database.set_storage(name(table)?, storage(to)?, properties)))
+            Some(done(
+                env,
+                database.set_storage(name(table)?, storage(to)?, properties),
+            ))
         })
     })
 }
@@ -208,7 +250,7 @@ fn table_set_storage<'a>(env: Env<'a>, [table, to, properties]: [Term<'a>; 3]) -
 fn dump_tables<'a>(env: Env<'a>, [names]: [Term<'a>; 1]) -> Term<'a> {
     state::with_database(env, |database| {
         checked(env, || {
-            let names: Vec<Term<'a>> = names.decode().ok()?;
+            let names = source::list(names)?;
             let mut tables = Vec::with_capacity(names.len());
             for table in names {
                 match database.engine().table(name(table)?) {

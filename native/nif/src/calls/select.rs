@@ -7,9 +7,9 @@
 use std::sync::Arc;
 
 use magnesia_engine::pattern::{Host, Out, Spec};
+use magnesia_engine::schema::Kind;
 use magnesia_engine::select::{Budget, Cursor, Query};
 use magnesia_engine::table::{Direction, Table};
-use magnesia_engine::schema::Kind;
 use magnesia_term::{Atom, Packer, Row};
 use rustler::{Encoder, Env, Resource, ResourceArc, Term};
 
@@ -40,7 +40,8 @@ fn names(spec: &[u8], name: &str) -> bool {
     let mut packer = Packer::new();
     Atom::intern(name).is_some_and(|atom| {
         packer.atom(atom);
-        spec.windows(packer.len()).any(|window| window == packer.as_bytes())
+        spec.windows(packer.len())
+            .any(|window| window == packer.as_bytes())
     })
 }
 
@@ -66,7 +67,10 @@ fn host(env: Env<'_>, spec: &[u8]) -> Host {
 fn query(env: Env<'_>, spec: Term<'_>) -> Option<Arc<Query>> {
     let packed = record::owned(spec)?;
     let spec = Spec::compile(&packed).ok()?;
-    Some(Arc::new(Query { spec, host: host(env, &packed) }))
+    Some(Arc::new(Query {
+        spec,
+        host: host(env, &packed),
+    }))
 }
 
 /// The result of one row as a word.
@@ -80,7 +84,9 @@ fn word(env: Env<'_>, name: Word, row: &Row, out: Out<'_>) -> Word {
 
 fn select_all<'a>(env: Env<'a>, [name, spec]: [Term<'a>; 2]) -> Term<'a> {
     state::with_table(env, name, |table| {
-        let Some(query) = query(env, spec) else { return reply::error(env, atoms::badarg()) };
+        let Some(query) = query(env, spec) else {
+            return reply::error(env, atoms::badarg());
+        };
         // The list grows at its head: rows of an ordered table come last first.
         let cursor = Cursor::new(Arc::clone(table), query, Direction::Down);
         gather(env, &cursor, raw::nil_word())
@@ -96,7 +102,10 @@ fn select_all_more<'a>(env: Env<'a>, [cursor, list]: [Term<'a>; 2]) -> Term<'a> 
 
 fn gather<'a>(env: Env<'a>, cursor: &Cursor, mut list: Word) -> Term<'a> {
     let name = raw::atom_word(cursor.table().definition().record_name);
-    let budget = Budget { matches: RESULTS_MAX, visits: VISITS_MAX };
+    let budget = Budget {
+        matches: RESULTS_MAX,
+        visits: VISITS_MAX,
+    };
     let step = cursor.step(budget, &mut |row, out| {
         list = raw::cons_word(env, word(env, name, row, out), list);
     });
@@ -125,12 +134,19 @@ fn select_chunk<'a>(env: Env<'a>, [name, spec, limit]: [Term<'a>; 3]) -> Term<'a
         let (Some(query), Ok(limit)) = (query(env, spec), limit.decode::<usize>()) else {
             return reply::error(env, atoms::badarg());
         };
-        chunk(env, &Cursor::new(Arc::clone(table), query, Direction::Up), limit)
+        chunk(
+            env,
+            &Cursor::new(Arc::clone(table), query, Direction::Up),
+            limit,
+        )
     })
 }
 
 fn select_chunk_more<'a>(env: Env<'a>, [cursor, limit]: [Term<'a>; 2]) -> Term<'a> {
-    match (cursor.decode::<ResourceArc<Held>>(), limit.decode::<usize>()) {
+    match (
+        cursor.decode::<ResourceArc<Held>>(),
+        limit.decode::<usize>(),
+    ) {
         (Ok(held), Ok(limit)) => chunk(env, &held.0, limit),
         _ => reply::error(env, atoms::badarg()),
     }
@@ -138,9 +154,14 @@ fn select_chunk_more<'a>(env: Env<'a>, [cursor, limit]: [Term<'a>; 2]) -> Term<'
 
 fn chunk<'a>(env: Env<'a>, cursor: &Cursor, limit: usize) -> Term<'a> {
     let name = raw::atom_word(cursor.table().definition().record_name);
-    let budget = Budget { matches: limit.clamp(1, RESULTS_MAX), visits: VISITS_MAX };
+    let budget = Budget {
+        matches: limit.clamp(1, RESULTS_MAX),
+        visits: VISITS_MAX,
+    };
     let mut words = Vec::with_capacity(budget.matches.min(RESULTS_MAX));
-    let step = cursor.step(budget, &mut |row, out| words.push(word(env, name, row, out)));
+    let step = cursor.step(budget, &mut |row, out| {
+        words.push(word(env, name, row, out))
+    });
     let cons = |tail, &head: &Word| raw::cons_word(env, head, tail);
     let list = raw::term(env, words.iter().rev().fold(raw::nil_word(), cons));
     match step {
@@ -165,7 +186,7 @@ fn spec_valid<'a>(env: Env<'a>, [spec]: [Term<'a>; 1]) -> Term<'a> {
 }
 
 fn spec_run<'a>(env: Env<'a>, [records, spec]: [Term<'a>; 2]) -> Term<'a> {
-    let (Some(query), Ok(records)) = (query(env, spec), records.decode::<Vec<Term<'a>>>()) else {
+    let (Some(query), Some(records)) = (query(env, spec), source::list(records)) else {
         return reply::error(env, atoms::badarg());
     };
     let mut scratch = magnesia_engine::pattern::Scratch::default();

@@ -45,7 +45,9 @@ fn tx_new<'a>(env: Env<'a>, []: [Term<'a>; 0]) -> Term<'a> {
 
 fn tx_begin<'a>(env: Env<'a>, [context]: [Term<'a>; 1]) -> Term<'a> {
     let database = state::database();
-    let Some(database) = database.as_ref() else { return reply::error(env, atoms::closed()) };
+    let Some(database) = database.as_ref() else {
+        return reply::error(env, atoms::closed());
+    };
     let Some(mut slot) = slots::lock(env, context) else {
         return reply::error(env, atoms::not_owner());
     };
@@ -55,7 +57,10 @@ fn tx_begin<'a>(env: Env<'a>, [context]: [Term<'a>; 1]) -> Term<'a> {
     let counter = database.engine().next_tid();
     let tid = Tid { counter, node: 0 };
     let transaction = Transaction::begin(database.engine().locks(), tid, slots::owner(env));
-    *slot = Some(Running { database: Arc::clone(database), transaction });
+    *slot = Some(Running {
+        database: Arc::clone(database),
+        transaction,
+    });
     counter.encode(env)
 }
 
@@ -69,6 +74,12 @@ fn tx_nest<'a>(env: Env<'a>, [context]: [Term<'a>; 1]) -> Term<'a> {
 fn tx_merge<'a>(env: Env<'a>, [context]: [Term<'a>; 1]) -> Term<'a> {
     slots::with_running(env, context, |running| {
         running.transaction.merge();
+        running
+            .database
+            .engine()
+            .counters()
+            .commits
+            .fetch_add(1, Ordering::Relaxed);
         atoms::ok().encode(env)
     })
 }
@@ -84,8 +95,7 @@ fn tx_commit<'a>(env: Env<'a>, [context, is_synced]: [Term<'a>; 2]) -> Term<'a> 
     let Some(mut slot) = slots::lock(env, context) else {
         return reply::error(env, atoms::not_owner());
     };
-    let is_large =
-        |running: &Running| running.transaction.own().count() > SMALL_COUNT_MAX / 2;
+    let is_large = |running: &Running| running.transaction.own().count() > SMALL_COUNT_MAX / 2;
     if slot.as_ref().is_some_and(is_large) {
         return atoms::large().encode(env);
     }
@@ -113,12 +123,19 @@ fn commit<'a>(env: Env<'a>, mut running: Running, is_synced: Term<'a>) -> Term<'
         database.commit(running.transaction.own())
     };
     running.transaction.end(engine.locks());
-    let counter = if committed.is_ok() { &engine.counters().commits } else { &engine.counters().failures };
+    let counter = if committed.is_ok() {
+        &engine.counters().commits
+    } else {
+        &engine.counters().failures
+    };
     counter.fetch_add(1, Ordering::Relaxed);
     match committed {
         Ok(Some(lsn)) if is_synced.decode().unwrap_or(false) => {
             let (owner, token) = (slots::owner(env), NEXT_SYNC.fetch_add(1, Ordering::Relaxed));
-            database.sync(lsn, Box::new(move |outcome| mail::synced(owner, token, &outcome)));
+            database.sync(
+                lsn,
+                Box::new(move |outcome| mail::synced(owner, token, &outcome)),
+            );
             (atoms::wait(), token).encode(env)
         }
         Ok(_) => atoms::ok().encode(env),
@@ -173,7 +190,11 @@ impl Wanted {
     }
 
     fn kind(self) -> Kind {
-        if self.is_write() { Kind::Write } else { Kind::Read }
+        if self.is_write() {
+            Kind::Write
+        } else {
+            Kind::Read
+        }
     }
 }
 
@@ -208,14 +229,21 @@ fn with_locked<'a>(
     lock: Term<'a>,
     f: impl FnOnce(&mut Transaction, &Arc<Table>) -> Term<'a>,
 ) -> Term<'a> {
-    let Some(wanted) = wanted(lock) else { return reply::error(env, atoms::badarg()) };
-    let Running { database, transaction } = running;
+    let Some(wanted) = wanted(lock) else {
+        return reply::error(env, atoms::badarg());
+    };
+    let Running {
+        database,
+        transaction,
+    } = running;
     let Some(name) = raw::atom_of(raw::word(name)) else {
         return reply::error(env, atoms::no_table());
     };
     loop {
         let tables = database.engine().tables();
-        let Some(table) = tables.get(&name) else { return reply::error(env, atoms::no_table()) };
+        let Some(table) = tables.get(&name) else {
+            return reply::error(env, atoms::no_table());
+        };
         if wanted.is_write() && table.is_read_only() {
             return reply::error(env, atoms::read_only());
         }
@@ -242,7 +270,8 @@ fn tx_read<'a>(env: Env<'a>, [context, name, key, lock]: [Term<'a>; 4]) -> Term<
                     Ok(rows) => {
                         let name = raw::atom_word(table.definition().record_name);
                         let mut list = Collected::new(usize::MAX);
-                        rows.iter().for_each(|row| list.push(|| sink::record(env, name, row)));
+                        rows.iter()
+                            .for_each(|row| list.push(|| sink::record(env, name, row)));
                         list.finish(env)
                     }
                     Err(error) => reply::table(env, &error),
@@ -268,9 +297,14 @@ fn with_writable<'a>(
 }
 
 fn tx_write<'a>(env: Env<'a>, [context, name, term, lock]: [Term<'a>; 4]) -> Term<'a> {
-    let Some(wanted) = wanted(lock) else { return reply::error(env, atoms::badarg()) };
+    let Some(wanted) = wanted(lock) else {
+        return reply::error(env, atoms::badarg());
+    };
     slots::with_running(env, context, |running| {
-        let Running { database, transaction } = running;
+        let Running {
+            database,
+            transaction,
+        } = running;
         let name = raw::atom_of(raw::word(name));
         loop {
             let tables = database.engine().tables();
@@ -333,16 +367,24 @@ fn tx_delete_object<'a>(env: Env<'a>, [context, name, term, lock]: [Term<'a>; 4]
 
 fn tx_lock<'a>(env: Env<'a>, [context, item, lock]: [Term<'a>; 3]) -> Term<'a> {
     let badarg = || reply::error(env, atoms::badarg());
-    let Some(&[what, ref rest @ ..]) = raw::tuple_of(env, raw::word(item)) else { return badarg() };
-    let Ok(what) = raw::term(env, what).decode::<rustler::Atom>() else { return badarg() };
+    let Some(&[what, ref rest @ ..]) = raw::tuple_of(env, raw::word(item)) else {
+        return badarg();
+    };
+    let Ok(what) = raw::term(env, what).decode::<rustler::Atom>() else {
+        return badarg();
+    };
     let terms: Vec<Term<'a>> = rest.iter().map(|&word| raw::term(env, word)).collect();
     slots::with_running(env, context, |running| match terms[..] {
         [name] if what == atoms::table() => lock_table(env, running, name, lock),
         [name, key] if what == atoms::record() => record::with_packed(env, key, |key| {
-            with_locked(env, running, name, key, lock, |_, _| atoms::ok().encode(env))
+            with_locked(env, running, name, key, lock, |_, _| {
+                atoms::ok().encode(env)
+            })
         }),
         [global] if what == atoms::global() => record::with_packed(env, global, |key| {
-            let Some(wanted) = wanted(lock) else { return badarg() };
+            let Some(wanted) = wanted(lock) else {
+                return badarg();
+            };
             let locks = running.database.engine().locks();
             let outcome = running.transaction.lock_global(locks, key, wanted.kind());
             ungranted(env, outcome).unwrap_or_else(|| atoms::ok().encode(env))
@@ -351,20 +393,22 @@ fn tx_lock<'a>(env: Env<'a>, [context, item, lock]: [Term<'a>; 3]) -> Term<'a> {
     })
 }
 
-fn lock_table<'a>(
-    env: Env<'a>,
-    running: &mut Running,
-    name: Term<'a>,
-    lock: Term<'a>,
-) -> Term<'a> {
-    let Some(wanted) = wanted(lock) else { return reply::error(env, atoms::badarg()) };
-    let Running { database, transaction } = running;
+fn lock_table<'a>(env: Env<'a>, running: &mut Running, name: Term<'a>, lock: Term<'a>) -> Term<'a> {
+    let Some(wanted) = wanted(lock) else {
+        return reply::error(env, atoms::badarg());
+    };
+    let Running {
+        database,
+        transaction,
+    } = running;
     let engine = database.engine();
     let Some(name) = raw::atom_of(raw::word(name)) else {
         return reply::error(env, atoms::no_table());
     };
     loop {
-        let Some(table) = engine.table(name) else { return reply::error(env, atoms::no_table()) };
+        let Some(table) = engine.table(name) else {
+            return reply::error(env, atoms::no_table());
+        };
         if wanted.is_write() && table.is_read_only() {
             return reply::error(env, atoms::read_only());
         }
@@ -387,9 +431,7 @@ fn own_words(env: Env<'_>, table: &Table, key: Word, op: &OwnOp) -> (rustler::At
             let name = raw::atom_word(table.definition().name);
             (atoms::delete(), raw::tuple_word(env, &[name, key]))
         }
-        OwnOp::DeleteObject(row) => {
-            (atoms::delete_object(), sink::record(env, record_name, row))
-        }
+        OwnOp::DeleteObject(row) => (atoms::delete_object(), sink::record(env, record_name, row)),
     }
 }
 
@@ -397,8 +439,13 @@ fn tx_own<'a>(env: Env<'a>, [context, name]: [Term<'a>; 2]) -> Term<'a> {
     slots::with_running(env, context, |running| {
         let own = running.transaction.own();
         let name = raw::atom_of(raw::word(name));
-        let of = own.tables().iter().find(|of| Some(of.table().definition().name) == name);
-        let Some(of) = of else { return raw::term(env, raw::nil_word()) };
+        let of = own
+            .tables()
+            .iter()
+            .find(|of| Some(of.table().definition().name) == name);
+        let Some(of) = of else {
+            return raw::term(env, raw::nil_word());
+        };
         let mut list = raw::nil_word();
         for own_key in of.keys().iter().rev() {
             let key = sink::term(env, own_key.key(), None);
@@ -416,8 +463,13 @@ fn tx_own_key<'a>(env: Env<'a>, [context, name, key]: [Term<'a>; 3]) -> Term<'a>
     slots::with_running(env, context, |running| {
         let own = running.transaction.own();
         let name = raw::atom_of(raw::word(name));
-        let of = own.tables().iter().find(|of| Some(of.table().definition().name) == name);
-        let Some(of) = of else { return raw::term(env, raw::nil_word()) };
+        let of = own
+            .tables()
+            .iter()
+            .find(|of| Some(of.table().definition().name) == name);
+        let Some(of) = of else {
+            return raw::term(env, raw::nil_word());
+        };
         record::with_packed(env, key, |packed| {
             let mut list = raw::nil_word();
             for op in own.ops(of.table().id(), packed).iter().rev() {
@@ -431,6 +483,7 @@ fn tx_own_key<'a>(env: Env<'a>, [context, name, key]: [Term<'a>; 3]) -> Term<'a>
 }
 
 fn tx_seq<'a>(env: Env<'a>, [context]: [Term<'a>; 1]) -> Term<'a> {
-    slots::with_running(env, context, |running| running.transaction.own().count().encode(env))
+    slots::with_running(env, context, |running| {
+        running.transaction.own().count().encode(env)
+    })
 }
-

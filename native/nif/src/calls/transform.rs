@@ -5,7 +5,7 @@ use parking_lot::Mutex;
 use rustler::{Encoder, Env, Resource, ResourceArc, Term};
 
 use crate::raw::{self, nif};
-use crate::{atoms, record, reply, state};
+use crate::{atoms, record, reply, source, state};
 
 nif!("transform_start", 4, DirtyIo, transform_start);
 nif!("transform_rows", 2, DirtyIo, transform_rows);
@@ -27,10 +27,18 @@ fn transform_start<'a>(
             let record_name = raw::atom_of(raw::word(record_name))?;
             let arity = arity.decode().ok().filter(|&arity: &usize| arity >= 2)?;
             let properties = record::owned(properties)?;
-            Some(Transform::begin(database, name, record_name, arity, properties))
+            Some(Transform::begin(
+                database,
+                name,
+                record_name,
+                arity,
+                properties,
+            ))
         })();
         match begun {
-            Some(Ok(transform)) => ResourceArc::new(Handle(Mutex::new(Some(transform)))).encode(env),
+            Some(Ok(transform)) => {
+                ResourceArc::new(Handle(Mutex::new(Some(transform)))).encode(env)
+            }
             Some(Err(error)) => reply::database(env, &error),
             None => reply::error(env, atoms::badarg()),
         }
@@ -38,13 +46,16 @@ fn transform_start<'a>(
 }
 
 fn transform_rows<'a>(env: Env<'a>, [handle, records]: [Term<'a>; 2]) -> Term<'a> {
-    let (Ok(handle), Ok(records)) =
-        (handle.decode::<ResourceArc<Handle>>(), records.decode::<Vec<Term<'a>>>())
-    else {
+    let (Ok(handle), Some(records)) = (
+        handle.decode::<ResourceArc<Handle>>(),
+        source::list(records),
+    ) else {
         return reply::error(env, atoms::badarg());
     };
     let held = handle.0.lock();
-    let Some(transform) = held.as_ref() else { return reply::error(env, atoms::badarg()) };
+    let Some(transform) = held.as_ref() else {
+        return reply::error(env, atoms::badarg());
+    };
     for term in records {
         match record::row(env, transform.table(), term) {
             Ok(row) => {
@@ -60,7 +71,10 @@ fn transform_rows<'a>(env: Env<'a>, [handle, records]: [Term<'a>; 2]) -> Term<'a
 
 fn transform_commit<'a>(env: Env<'a>, [handle]: [Term<'a>; 1]) -> Term<'a> {
     let handle = handle.decode::<ResourceArc<Handle>>().ok();
-    match handle.and_then(|handle| handle.0.lock().take()).map(Transform::finish) {
+    match handle
+        .and_then(|handle| handle.0.lock().take())
+        .map(Transform::finish)
+    {
         Some(Ok(())) => atoms::ok().encode(env),
         Some(Err(error)) => reply::database(env, &error),
         None => reply::error(env, atoms::badarg()),

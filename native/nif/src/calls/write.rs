@@ -53,7 +53,9 @@ fn done<T>(env: Env<'_>, outcome: Result<T, DatabaseError>) -> Term<'_> {
 }
 
 fn write<'a>(env: Env<'a>, [name, record]: [Term<'a>; 2]) -> Term<'a> {
-    with_writable(env, name, |table| match record::row(env, table, record) {
+    // Mnesia looks at the record before it looks whether the table takes writes.
+    state::with_table(env, name, |table| match record::row(env, table, record) {
+        Ok(_) if table.is_read_only() => reply::error(env, atoms::read_only()),
         Ok(row) => put(env, table, Op::Write(row)),
         Err(refusal) => refusal,
     })
