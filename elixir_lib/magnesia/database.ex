@@ -16,6 +16,9 @@ defmodule Magnesia.Database do
 
   @typep job :: {GenServer.from(), (() -> term())}
 
+  # What a timer of the VM takes; seven weeks.
+  @longest_wait_ms 0xFFFFFFFF
+
   defstruct job: nil, queue: :queue.new(), waiters: %{}
 
   @doc false
@@ -96,7 +99,7 @@ defmodule Magnesia.Database do
 
       _missing ->
         ref = make_ref()
-        if timeout != :infinity, do: Process.send_after(self(), {:late, ref}, timeout)
+        if timeout != :infinity, do: late(ref, min(timeout, @longest_wait_ms))
         {:noreply, put_in(state.waiters[ref], {from, tables})}
     end
   end
@@ -123,7 +126,11 @@ defmodule Magnesia.Database do
   def handle_info(_message, state), do: {:noreply, state}
 
   @impl true
-  def terminate(_reason, _state), do: do_close()
+  def terminate(reason, _state) do
+    if reason in [:normal, :shutdown] or match?({:shutdown, _}, reason), do: do_close()
+  end
+
+  defp late(ref, timeout), do: Process.send_after(self(), {:late, ref}, timeout)
 
   defp next(%{job: nil} = state) do
     case :queue.out(state.queue) do
@@ -178,7 +185,11 @@ defmodule Magnesia.Database do
   # The setting may change while the database is open.
   defp opened(:ok, storage) do
     :persistent_term.put(Magnesia.Directory, Settings.directory())
-    Definition.publish_all(storage)
+
+    with {:"$magnesia_error", reason} <- Definition.publish_all(storage) do
+      do_close()
+      {:error, reason}
+    end
   end
 
   defp opened({:"$magnesia_error", reason}, _storage), do: {:error, reason}

@@ -77,9 +77,10 @@ defmodule Magnesia.DatabaseTest do
 
   test "an operation waits for the transactions that use its table" do
     {:atomic, :ok} = :magnesia.create_table(:t, [])
+    restarts = :magnesia.system_info(:transaction_restarts)
     holder = holder(fn -> :magnesia.write({:t, 1, :a}) end)
     adding = Task.async(fn -> :magnesia.add_table_index(:t, :val) end)
-    until(fn -> :magnesia.system_info(:lock_queue) != [] end)
+    until(fn -> :magnesia.system_info(:transaction_restarts) > restarts end)
     assert :magnesia.table_info(:t, :index) == []
     send(holder, :go)
     assert Task.await(adding) == {:atomic, :ok}
@@ -88,9 +89,10 @@ defmodule Magnesia.DatabaseTest do
 
   test "an operation goes on when its caller dies" do
     {:atomic, :ok} = :magnesia.create_table(:t, [])
+    restarts = :magnesia.system_info(:transaction_restarts)
     holder = holder(fn -> :magnesia.write({:t, 1, :a}) end)
     caller = spawn(fn -> :magnesia.delete_table(:t) end)
-    until(fn -> :magnesia.system_info(:lock_queue) != [] end)
+    until(fn -> :magnesia.system_info(:transaction_restarts) > restarts end)
     Process.exit(caller, :kill)
     send(holder, :go)
     until(fn -> :t not in :magnesia.system_info(:tables) end)
@@ -181,6 +183,20 @@ defmodule Magnesia.DatabaseTest do
         assert :magnesia.table_info(:t, :size) == 100
         assert length(:magnesia.dirty_index_read(:t, 3, :val)) == 14
       end
+    end
+
+    test "an ordered set on disc only is not made here, but changed like any other" do
+      options = [type: :ordered_set, storage: :disc_only]
+      assert Magnesia.create_table(:t, options) == :ok
+      assert :magnesia.change_table_access_mode(:t, :read_only) == {:atomic, :ok}
+      assert :magnesia.change_table_access_mode(:t, :read_write) == {:atomic, :ok}
+      assert :magnesia.add_table_index(:t, :value) == {:atomic, :ok}
+      assert :magnesia.change_table_copy_type(:t, node(), :disc_copies) == {:atomic, :ok}
+
+      refused = {:bad_type, :t, {:not_supported, :ordered_set, :disc_only_copies}}
+
+      assert :magnesia.change_table_copy_type(:t, node(), :disc_only_copies) ==
+               {:aborted, refused}
     end
 
     test "a transformation is there after a restart" do

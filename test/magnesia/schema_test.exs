@@ -87,6 +87,24 @@ defmodule Magnesia.SchemaTest do
       assert m.del_table_index(:twice, :val) == {:aborted, {:no_exists, :twice, 3}}
     end
 
+    test "the list of indexes has Mnesia's order" do
+      same(fn m ->
+        list = fn step -> {step, m.table_info(:x, :index)} end
+        names = [:k, :a, :b, :c, :d]
+
+        [
+          list.(m.create_table(:x, attributes: names, index: [:b, :a, :c])),
+          list.(m.write_table_property(:x, {:p, 1})),
+          list.(m.add_table_index(:x, :d)),
+          list.(m.change_table_load_order(:x, 1)),
+          list.(m.del_table_index(:x, :a)),
+          list.(m.add_table_index(:x, :a)),
+          list.(m.transform_table(:x, :ignore, names)),
+          list.(m.table_info(:x, :cstruct) |> elem(10))
+        ]
+      end)
+    end
+
     test "access mode, load order and majority" do
       same(fn m ->
         {m.change_table_access_mode(:s, :read_only), facts(m, :s), m.add_table_index(:s, :v),

@@ -171,14 +171,14 @@ defmodule Magnesia.Strict.Activity do
   end
 
   defp commit({:"$magnesia_error", reason}, _ctx, _sync, _value) do
-    Engine.count_failure()
+    _ = Engine.count_failure()
     :erlang.erase(@state)
     {:aborted, Failure.translate(reason)}
   end
 
   defp recover({:aborted, {:cyclic, _, _, _, _, blocker}}, ctx, fun, args, retries, sync) do
     if again?(retries) do
-      Engine.count_restart()
+      _ = Engine.count_restart()
       Locks.put_notes(:undefined)
       restart(Engine.tx_restart(ctx, blocker), ctx, fun, args, decrement(retries), sync)
     else
@@ -191,8 +191,8 @@ defmodule Magnesia.Strict.Activity do
     {mod, _, _} = state()
 
     if again?(retries) do
-      Engine.count_restart()
-      fail(ctx, reason)
+      _ = Engine.count_restart()
+      _ = fail(ctx, reason)
       pause()
       outer(fun, args, decrement(retries), mod, sync)
     else
@@ -214,8 +214,8 @@ defmodule Magnesia.Strict.Activity do
   end
 
   defp fail(ctx, reason) do
-    Engine.tx_abort(ctx)
-    Engine.count_failure()
+    _ = Engine.tx_abort(ctx)
+    _ = Engine.count_failure()
     :erlang.erase(@state)
     {:aborted, bare(reason)}
   end
@@ -242,7 +242,7 @@ defmodule Magnesia.Strict.Activity do
       :error, reason -> recover_inner({reason, __STACKTRACE__}, up, ctx, retries)
     else
       value ->
-        Engine.tx_merge(ctx)
+        _ = Engine.tx_merge(ctx)
         :erlang.put(@state, elem(up, 0))
         {:atomic, value}
     end
@@ -253,7 +253,7 @@ defmodule Magnesia.Strict.Activity do
        when elem(why, 0) == :cyclic or elem(why, 0) == :node_not_running or
               elem(why, 0) == :bad_commit do
     if again?(retries) do
-      undo(up, ctx, reason)
+      _ = undo(up, ctx, reason)
       exit(reason)
     else
       undo(up, ctx, {:aborted, :nomore})
@@ -263,8 +263,8 @@ defmodule Magnesia.Strict.Activity do
   defp recover_inner(reason, up, ctx, _retries), do: undo(up, ctx, reason)
 
   defp undo({state, notes}, ctx, reason) do
-    Engine.tx_undo(ctx)
-    Engine.count_failure()
+    _ = Engine.tx_undo(ctx)
+    _ = Engine.count_failure()
     :erlang.put(@state, state)
     Locks.put_notes(notes)
     {:aborted, bare(reason)}

@@ -33,13 +33,14 @@ defmodule Magnesia.Strict.Definition do
             masters: [],
             storage: :unknown,
             index: [],
+            index_order: [],
             arity: 3,
             load_reason: :local_only
 
   @type t :: %__MODULE__{}
 
   # Worked out from the rest, or true for this run only.
-  @derived [:storage, :index, :arity, :load_reason, :__struct__]
+  @derived [:storage, :index, :index_order, :arity, :load_reason, :__struct__]
 
   @doc "A table's definition, if there is such a table and the database is open."
   @spec fetch(term()) :: {:ok, t()} | :error
@@ -70,10 +71,23 @@ defmodule Magnesia.Strict.Definition do
     %{
       definition
       | storage: storage_at(definition, node()),
-        index: :lists.sort(for({pos, _} <- definition.index_info, do: pos)),
+        index: positions(definition),
         arity: length(definition.attributes) + 1
     }
   end
+
+  @doc """
+  A definition whose indexes were all just made, in the order that it names them. Like Mnesia's,
+  the list of positions has the last one made first, until the definition is changed otherwise.
+  """
+  @spec built(t()) :: t()
+  def built(definition), do: ordered(definition, :lists.reverse(positions(definition)))
+
+  @doc "A definition with the list of its positions in a given order."
+  @spec ordered(t(), [pos_integer()]) :: t()
+  def ordered(definition, order), do: %{definition | index: order, index_order: order}
+
+  defp positions(definition), do: for({pos, _kind} <- definition.index_info, do: pos)
 
   @doc "How a node stores a table."
   @spec storage_at(t(), term()) :: atom()
@@ -151,9 +165,15 @@ defmodule Magnesia.Strict.Definition do
   end
 
   @doc "Publishes the definitions that the open database holds; a new one gets a schema first."
-  @spec publish_all(:ram_copies | :disc_copies) :: :ok
+  @spec publish_all(:ram_copies | :disc_copies) :: :ok | Engine.failure()
   def publish_all(storage) do
-    kept = kept() || begin(storage)
+    case kept() do
+      nil -> begin(storage)
+      kept -> publish_kept(kept)
+    end
+  end
+
+  defp publish_kept(kept) do
     for {_name, properties} <- kept.remote, do: publish(load(properties))
 
     for name <- Engine.tables() do
@@ -199,8 +219,7 @@ defmodule Magnesia.Strict.Definition do
     }
 
     kept = %{schema: properties(Map.put(schema, storage, [node()])), remote: %{}}
-    :ok = Engine.set_schema_properties(kept)
-    kept
+    with :ok <- Engine.set_schema_properties(kept), do: publish_kept(kept)
   end
 
   # A node that has been renamed since takes the place of its old name.
@@ -208,12 +227,14 @@ defmodule Magnesia.Strict.Definition do
     definition = struct(__MODULE__, properties)
     here = &for(node <- &1, do: if(node == definition.home, do: node(), else: node))
 
-    settle(%{
-      definition
-      | ram_copies: here.(definition.ram_copies),
-        disc_copies: here.(definition.disc_copies),
-        disc_only_copies: here.(definition.disc_only_copies),
-        load_reason: if(definition.name == :schema, do: :initial, else: :local_only)
-    })
+    built(
+      settle(%{
+        definition
+        | ram_copies: here.(definition.ram_copies),
+          disc_copies: here.(definition.disc_copies),
+          disc_only_copies: here.(definition.disc_only_copies),
+          load_reason: if(definition.name == :schema, do: :initial, else: :local_only)
+      })
+    )
   end
 end

@@ -265,6 +265,7 @@ defmodule Magnesia.Strict.Dirty do
   defp checked({:"$magnesia_error", reason}, tab, args), do: refuse(reason, tab, args)
   defp checked(value, _tab, _args), do: value
 
+  @spec refuse(term(), term(), [term()]) :: no_return()
   defp refuse(_reason, tab, _args) when not is_table(tab), do: abort({:bad_type, tab})
   defp refuse(reason, _tab, args) when reason in [:badarg, :no_key], do: abort({:badarg, args})
   defp refuse(:closed, _tab, args), do: abort({:no_exists, args})

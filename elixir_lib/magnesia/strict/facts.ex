@@ -68,6 +68,7 @@ defmodule Magnesia.Strict.Facts do
   defp find(attribute, [_ | rest], pos), do: find(attribute, rest, pos + 1)
   defp find(attribute, [], _pos), do: abort({:bad_type, attribute})
 
+  @spec missing!(term(), atom()) :: no_return()
   defp missing!(tab, item) do
     case Engine.tables() do
       {:"$magnesia_error", :closed} -> abort({:node_not_running, node()})

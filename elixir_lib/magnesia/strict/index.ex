@@ -115,6 +115,7 @@ defmodule Magnesia.Strict.Index do
     end
   end
 
+  @spec refuse_position(atom(), term()) :: no_return()
   # The reason depends on whether the table is read-locked already.
   defp refuse_position(tab, pos) do
     if Locks.table_read_locked?(tab) do
@@ -170,6 +171,7 @@ defmodule Magnesia.Strict.Index do
     end
   end
 
+  @spec refuse(term(), atom(), [term()]) :: no_return()
   defp refuse(reason, _tab, args) when reason in [:bad_position, :badarg] do
     abort({:badarg, args})
   end

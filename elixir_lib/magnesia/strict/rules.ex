@@ -99,8 +99,11 @@ defmodule Magnesia.Strict.Rules do
     verify(is_atom(name), {:bad_type, name})
     verify(type in [:set, :bag, :ordered_set], {:bad_type, name, {:type, type}})
 
+    # Only a step to this storage is refused: a table that has it was made where it is allowed.
+    stays = definition.storage == :disc_only_copies
+
     verify(
-      type != :ordered_set or definition.disc_only_copies == [],
+      type != :ordered_set or definition.disc_only_copies == [] or stays,
       {:bad_type, name, {:not_supported, type, :disc_only_copies}}
     )
 

@@ -22,11 +22,28 @@ defmodule Magnesia.Strict.Schema do
 
   @typep outcome :: Alteration.outcome()
 
+  @doc "Rewrites a table's rows for new attributes; exits when there is no such table."
+  @spec transform_table(term(), (tuple() -> tuple()) | :ignore, term()) :: outcome()
   defdelegate transform_table(tab, fun, attributes), to: Transformation
+
+  @doc "As `transform_table/3`, with a new record name."
+  @spec transform_table(term(), (tuple() -> tuple()) | :ignore, term(), term()) :: outcome()
   defdelegate transform_table(tab, fun, attributes, record_name), to: Transformation
+
+  @doc "Adds a copy on a node."
+  @spec add_table_copy(term(), term(), term()) :: outcome()
   defdelegate add_table_copy(tab, node, storage), to: Copies
+
+  @doc "Removes a copy; with the last one goes the table."
+  @spec del_table_copy(term(), term()) :: outcome()
   defdelegate del_table_copy(tab, node), to: Copies
+
+  @doc "Moves a copy to another node."
+  @spec move_table_copy(term(), term(), term()) :: outcome()
   defdelegate move_table_copy(tab, from, to), to: Copies
+
+  @doc "Changes how a node stores a table."
+  @spec change_table_copy_type(term(), term(), term()) :: outcome()
   defdelegate change_table_copy_type(tab, node, storage), to: Copies
 
   @doc "Creates the table that the options name."
@@ -44,7 +61,8 @@ defmodule Magnesia.Strict.Schema do
   defp create(definition) do
     name = definition.name
     if Definition.fetch(name) != :error, do: abort({:already_exists, name})
-    definition = %{Rules.check(definition) | load_reason: {:dumper, :create_table}}
+    checked = Definition.built(Rules.check(definition))
+    definition = %{checked | load_reason: {:dumper, :create_table}}
 
     for node <- definition.disc_copies ++ definition.disc_only_copies, node != node() do
       abort({:not_active, name, node})
@@ -143,6 +161,7 @@ defmodule Magnesia.Strict.Schema do
       if pos in definition.index, do: abort({:already_exists, tab, pos})
       index = :lists.sort([pos | definition.index_info])
       next = Rules.check(%{next_version(definition) | index_info: index})
+      next = Definition.ordered(next, [pos | definition.index_order])
       settled(Engine.table_add_index(tab, pos, Definition.properties(next)), next)
     end)
   end
@@ -158,6 +177,7 @@ defmodule Magnesia.Strict.Schema do
       if pos not in definition.index, do: abort({:no_exists, tab, pos})
       index = :lists.keydelete(pos, 1, definition.index_info)
       next = Rules.check(%{next_version(definition) | index_info: index})
+      next = %{next | index_order: List.delete(definition.index_order, pos)}
       drop_index(pos in next.index, next, pos)
     end)
   end

@@ -3,14 +3,15 @@ defmodule Magnesia.Strict.Status do
   Prints the state of the database on the group leader, as pages for people.
 
   The pages have the form of Mnesia's. Everything printed is asked of
-  `Magnesia.Strict.Information`; nothing is worked out here.
+  `Magnesia.Strict.SystemItems` and `Magnesia.Strict.TableItems`; nothing is worked out here.
   """
 
   import Magnesia.Strict.Failure
 
   alias Magnesia.Database
   alias Magnesia.Strict.Definition
-  alias Magnesia.Strict.Information
+  alias Magnesia.Strict.SystemItems
+  alias Magnesia.Strict.TableItems
 
   @doc "Prints a page on the database's state."
   @spec info() :: :ok
@@ -42,7 +43,7 @@ defmodule Magnesia.Strict.Status do
   @spec schema(term()) :: :ok
   def schema(tab) do
     case Definition.fetch(tab) do
-      {:ok, definition} -> print(tab, Information.properties(definition))
+      {:ok, definition} -> print(tab, TableItems.properties(definition))
       :error -> if Database.running?(), do: print(tab, []), else: abort({:no_exists, tab, :all})
     end
   end
@@ -128,7 +129,7 @@ defmodule Magnesia.Strict.Status do
     ])
   end
 
-  defp asked(item), do: Information.system_info(item)
-  defp about(tab, item), do: Information.table_info(tab, item)
+  defp asked(item), do: SystemItems.system_info(item)
+  defp about(tab, item), do: TableItems.table_info(tab, item)
   defp line(format, values), do: :io.format(format, values)
 end

@@ -8,8 +8,19 @@ defmodule Magnesia.Strict.Surface do
   @doc false
   defmacro __using__(_options) do
     quote do
-      # Start and stop
+      require Magnesia.Strict.Surface, as: Surface
 
+      Surface.running()
+      Surface.keeping()
+      Surface.defining()
+      Surface.changing()
+      Surface.telling()
+    end
+  end
+
+  @doc false
+  defmacro running do
+    quote do
       @doc "Starts the database."
       @spec start() :: :ok | {:error, term()}
       defdelegate start(), to: Magnesia.Strict.Administration
@@ -19,7 +30,7 @@ defmodule Magnesia.Strict.Surface do
       defdelegate start(options), to: Magnesia.Strict.Administration
 
       @doc "Stops the database; all that was acknowledged is on disk."
-      @spec stop() :: :stopped
+      @spec stop() :: :stopped | {:error, term()}
       defdelegate stop(), to: Magnesia.Strict.Administration
 
       @doc "Makes an empty database on disk; the database must be stopped."
@@ -41,7 +52,12 @@ defmodule Magnesia.Strict.Surface do
       @doc "Sets how much is reported, and answers what it was."
       @spec set_debug_level(atom()) :: atom() | {:error, term()}
       defdelegate set_debug_level(level), to: Magnesia.Strict.Administration
+    end
+  end
 
+  @doc false
+  defmacro keeping do
+    quote do
       @doc "Waits until tables can be used."
       @spec wait_for_tables([table()], timeout()) ::
               :ok | {:timeout, [table()]} | {:error, term()}
@@ -70,9 +86,12 @@ defmodule Magnesia.Strict.Surface do
       @doc "Saves ram tables, to be loaded at the next start."
       @spec dump_tables([table()]) :: outcome()
       defdelegate dump_tables(tables), to: Magnesia.Strict.Administration
+    end
+  end
 
-      # Definitions
-
+  @doc false
+  defmacro defining do
+    quote do
       @doc "Creates the table that the options name."
       @spec create_table([{atom(), term()}]) :: outcome()
       defdelegate create_table(options), to: Magnesia.Strict.Schema
@@ -109,7 +128,12 @@ defmodule Magnesia.Strict.Surface do
       @spec transform_table(table(), (record() -> record()) | :ignore, [atom()], atom()) ::
               outcome()
       defdelegate transform_table(tab, fun, attributes, record_name), to: Magnesia.Strict.Schema
+    end
+  end
 
+  @doc false
+  defmacro changing do
+    quote do
       @doc "Adds a replica on a node."
       @spec add_table_copy(table(), node(), atom()) :: outcome()
       defdelegate add_table_copy(tab, node, storage), to: Magnesia.Strict.Schema
@@ -149,9 +173,12 @@ defmodule Magnesia.Strict.Surface do
       @doc "Removes one of the user's own properties of a table."
       @spec delete_table_property(table(), term()) :: outcome()
       defdelegate delete_table_property(tab, key), to: Magnesia.Strict.Schema
+    end
+  end
 
-      # Information
-
+  @doc false
+  defmacro telling do
+    quote do
       @doc "One thing to know of a table."
       @spec table_info(table(), term()) :: term()
       def table_info(tab, item) do
@@ -168,7 +195,7 @@ defmodule Magnesia.Strict.Surface do
       end
 
       @doc "Prints what there is to know of the database."
-      @spec system_info() :: :ok
+      @spec system_info() :: term()
       defdelegate system_info(), to: Magnesia.Strict.Information
 
       @doc "One thing to know of the database."

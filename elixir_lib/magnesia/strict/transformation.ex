@@ -53,11 +53,9 @@ defmodule Magnesia.Strict.Transformation do
     definition = locked!(tab, :write)
 
     next =
-      Rules.check(%{
-        Definition.next_version(definition)
-        | attributes: attributes,
-          record_name: record_name
-      })
+      %{Definition.next_version(definition) | attributes: attributes, record_name: record_name}
+      |> Rules.check()
+      |> Definition.built()
 
     if fun == :ignore, do: reshape(definition, next), else: rewrite(next, fun)
   end

@@ -147,6 +147,7 @@ defmodule Magnesia.Strict.Writes do
     end
   end
 
+  @spec refuse(term(), atom(), term(), atom()) :: no_return()
   defp refuse({:die, blocker}, tab, key, lock) do
     Locks.give_way(blocker, {tab, key}, :write, lock)
   end

@@ -5,7 +5,7 @@ defmodule Magnesia.Parity.Duel do
   recorded. It must never wait for time to pass, only for a condition, with a deadline.
   """
 
-  alias Magnesia.Parity.{Normal, Subject}
+  alias Magnesia.Parity.{Normal, Order, Script, Subject}
 
   @deadline 5_000
   @quiet 100
@@ -83,8 +83,11 @@ defmodule Magnesia.Parity.Duel do
   end
 
   defp take({number, {:call, function, arguments}}, name, subject, referee) do
-    value = apply(subject, function, arguments)
-    send(referee, {:done, name, number, Normal.term(value, subject)})
+    value = Normal.term(apply(subject, function, arguments), subject)
+    type = fn table -> elem(Script.table(table), 0) end
+    mode = Order.mode({:call, function, arguments}, type, fn _table -> false end)
+    {:value, comparable} = Order.comparable(mode, {:value, value})
+    send(referee, {:done, name, number, comparable})
   end
 
   defp turn(name, action, number, state) do

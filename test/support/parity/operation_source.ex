@@ -300,9 +300,10 @@ defmodule Magnesia.Parity.OperationSource do
     pick([{:call, function, [record]}, {:call, function, [table, record]}])
   end
 
-  # In stock Mnesia's index a key pushes out an equal number of the other kind.
+  # In stock Mnesia's index a key pushes out an equal number of the other kind, and of a bag's
+  # keys that are equal numbers hash order says which of them are listed twice.
   defp record(tag, arity, context) do
-    if arity > 3 do
+    if arity > 3 or tag == :b do
       key = Vocabulary.spelt(key(context), context.style)
 
       List.to_tuple([tag, key | Enum.map(3..arity, fn _ -> Vocabulary.indexed(context.style) end)])

@@ -101,9 +101,11 @@ defmodule Magnesia.Parity.Order do
     end
   end
 
-  def mode({:chunks, table, _, _, _, _}, type, written?) do
+  def mode({:chunks, table, spec, _, _, _}, type, written?) do
     cond do
       type.(table) == :ordered_set -> :exact
+      # Chunks after the one that used up the own writes hold whole rows, whatever the body says.
+      written?.(table) and not whole_rows?(spec) -> :shape
       written?.(table) -> :chunk_rows
       true -> :chunks
     end

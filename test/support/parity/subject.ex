@@ -182,11 +182,22 @@ defmodule Magnesia.Parity.Subject do
   defp empty(subject, table) do
     Enum.each(subject.dirty_all_keys(table), &subject.dirty_delete(table, &1))
 
-    if subject.table_info(table, :size) != 0 do
-      {:atomic, :ok} = subject.clear_table(table)
+    cond do
+      fixed?(subject, table) -> anew(subject, table)
+      subject.table_info(table, :size) != 0 -> {:atomic, :ok} = subject.clear_table(table)
+      true -> :ok
     end
+  end
 
-    :ok
+  # Stock Mnesia leaves a table fixed when an inner transaction that walked it is aborted; keys
+  # deleted since then can still be stepped from.
+  defp fixed?(subject, table) do
+    application(subject) == :mnesia and :ets.info(table, :fixed) == true
+  end
+
+  defp anew(subject, table) do
+    forget(subject, table)
+    create(subject, table)
   end
 
   defp create(subject, name) do

@@ -48,9 +48,9 @@ defmodule Magnesia.Parity.Vocabulary do
     %{a: 1.0},
     %{1 => %{b: [1]}}
   ]
-  # As keys the variables are wildcards inside stock Mnesia's own store, and which of the two zeros
-  # a bag keeps is a matter of hash order.
-  @in_values [:_, :"$1", -0.0]
+  # As keys the variables are wildcards inside stock Mnesia's own store. Of the two zeros keys
+  # have one and values the other: which of two in one place counts is an accident of OTP 25.
+  @in_values [:_, :"$1", -0.0 | List.delete(@awkward, 0.0)]
   @long [
     String.duplicate("x", 65),
     String.duplicate("long value ", 40),
@@ -68,7 +68,7 @@ defmodule Magnesia.Parity.Vocabulary do
   def value do
     weighted([
       {6, fn -> pick(@common) end},
-      {3, fn -> pick(@awkward ++ @in_values) end},
+      {3, fn -> pick(@in_values) end},
       {1, fn -> pick(@long) end}
     ])
   end
@@ -83,7 +83,6 @@ defmodule Magnesia.Parity.Vocabulary do
 
     cond do
       is_map(value) -> indexed(style)
-      is_float(value) and value == 0.0 -> 0
       true -> value
     end
   end
@@ -101,6 +100,8 @@ defmodule Magnesia.Parity.Vocabulary do
 
   defp inner({1, :a}, :float), do: {1.0, :a}
   defp inner({1.0, :a}, :integer), do: {1, :a}
+  defp inner(%{a: 1}, :float), do: %{a: 1.0}
+  defp inner(%{a: 1.0}, :integer), do: %{a: 1}
   defp inner([1], :float), do: [1.0]
   defp inner([1.0], :integer), do: [1]
   defp inner(other, _style), do: other

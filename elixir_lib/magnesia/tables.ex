@@ -1,0 +1,312 @@
+defmodule Magnesia.Tables do
+  @moduledoc """
+  The tables behind `Magnesia`: created, compared with a declaration, changed, described.
+
+  Options are checked here and handed to the strict module; its refusals come back as
+  `Magnesia.SchemaError`. The one table that the strict module refuses and the engine has, an
+  ordered set on disc only, is made here. Rows are not touched.
+  """
+
+  alias Magnesia.Context
+  alias Magnesia.Engine
+  alias Magnesia.Error
+  alias Magnesia.Options
+  alias Magnesia.Query
+  alias Magnesia.SchemaError
+  alias Magnesia.Strict.Alteration
+  alias Magnesia.Strict.Copies
+  alias Magnesia.Strict.Definition
+  alias Magnesia.Strict.Rules
+
+  @type answer :: :ok | {:error, SchemaError.t()}
+
+  @storages [ram: :ram_copies, disc: :disc_copies, disc_only: :disc_only_copies]
+  @copies Keyword.values(@storages)
+
+  defp rules do
+    list = {&is_list/1, "a list"}
+
+    [
+      attributes: {&attributes?/1, "a list of two or more names, the key's first"},
+      type: {&(&1 in [:set, :ordered_set, :bag]), ":set, :ordered_set or :bag"},
+      storage: {&(&1 in Keyword.keys(@storages)), ":ram, :disc or :disc_only"},
+      ram_copies: {&is_list/1, "a list of nodes"},
+      disc_copies: {&is_list/1, "a list of nodes"},
+      disc_only_copies: {&is_list/1, "a list of nodes"},
+      index: {&is_list/1, "a list of attributes"},
+      record_name: {&is_atom/1, "an atom"},
+      access_mode: {&(&1 in [:read_write, :read_only]), ":read_write or :read_only"},
+      load_order: {&is_integer/1, "an integer"},
+      majority: {&is_boolean/1, "true or false"},
+      local_content: {&is_boolean/1, "true or false"},
+      user_properties: list,
+      storage_properties: list
+    ]
+  end
+
+  defp attributes?(names) do
+    is_list(names) and length(names) > 1 and Enum.all?(names, &is_atom/1)
+  end
+
+  @doc "Creates a table."
+  @spec create(atom(), keyword()) :: answer()
+  def create(table, options) do
+    options = checked(table, options, "Magnesia.create_table/2")
+
+    case empty_copies(options) do
+      nil -> create_in(table, strict(options))
+      kind -> answer({:aborted, {:bad_type, table, {kind, []}}}, table)
+    end
+  end
+
+  @doc "Creates a table, or finds one that fits, with the indexes that it lacked."
+  @spec ensure(atom(), keyword()) :: answer()
+  def ensure(table, options) do
+    case Definition.fetch(table) do
+      {:ok, definition} when table != :schema -> fit(definition, options)
+      _ -> create(table, options)
+    end
+  end
+
+  defp fit(definition, options) do
+    table = definition.name
+    options = checked(table, options, "Magnesia.ensure_table/2")
+
+    case {empty_copies(options), differences(definition, strict(options))} do
+      {nil, []} ->
+        for attribute <- options[:index] || [], reduce: :ok do
+          :ok -> add_index(table, attribute)
+          error -> error
+        end
+
+      {nil, differences} ->
+        answer({:aborted, {:mismatch, table, differences}}, table)
+
+      {kind, _} ->
+        answer({:aborted, {:bad_type, table, {kind, []}}}, table)
+    end
+  end
+
+  defp differences(definition, options) do
+    for {field, default} <- [
+          attributes: [:key, :value],
+          type: :set,
+          record_name: definition.name,
+          access_mode: :read_write
+        ],
+        {is, wanted} = {Map.fetch!(definition, field), Keyword.get(options, field, default)},
+        is != wanted do
+      {field, is, wanted}
+    end ++ stored(definition, options)
+  end
+
+  defp stored(definition, options) do
+    wanted = Enum.find(@copies, :ram_copies, &(node() in Keyword.get(options, &1, [])))
+    if definition.storage == wanted, do: [], else: [{:storage, definition.storage, wanted}]
+  end
+
+  defp checked(table, options, place) do
+    if not is_atom(table), do: raise(ArgumentError, "#{place}: a table's name is an atom")
+    Options.validate!(options, rules(), place)
+
+    if options[:storage] && Enum.any?(@copies, &Keyword.has_key?(options, &1)) do
+      raise ArgumentError, "#{place}: give storage: or lists of nodes, not both"
+    end
+
+    names = Keyword.get(options, :attributes, [:key, :value])
+    words = "#{place}: index: table #{inspect(table)} has no attribute"
+
+    unknown = Enum.find(options[:index] || [], &(is_atom(&1) and &1 not in names))
+    if unknown, do: Options.unknown!(words, unknown, names)
+
+    options
+  end
+
+  defp empty_copies(options), do: Enum.find(@copies, &(options[&1] == []))
+
+  defp strict(options) do
+    {storage, options} = Keyword.pop(options, :storage)
+    options = Keyword.put_new(options, :attributes, [:key, :value])
+    if storage, do: [{@storages[storage], [node()]} | options], else: options
+  end
+
+  defp create_in(table, options) do
+    if options[:type] == :ordered_set and options[:disc_only_copies] == [node()] do
+      answer(create_ordered(table, options), table)
+    else
+      answer(:magnesia.create_table(table, options), table)
+    end
+  end
+
+  # All else of it is judged as of a set, which may be kept on disc only.
+  defp create_ordered(table, options) do
+    Alteration.run(fn ->
+      if Definition.fetch(table) != :error, do: :magnesia.abort({:already_exists, table})
+      options = Keyword.put([{:name, table} | options], :type, :set)
+      definition = Rules.check(Magnesia.Strict.Options.definition(options))
+      storage = definition.storage
+      Copies.needs_disc(definition, {:bad_type, table, storage, node()})
+      definition = %{definition | type: :ordered_set}
+
+      Alteration.settled(
+        Engine.table_create(
+          table,
+          :ordered_set,
+          storage,
+          definition.record_name,
+          definition.arity,
+          Enum.uniq(definition.index),
+          definition.access_mode,
+          Definition.properties(definition)
+        ),
+        definition
+      )
+    end)
+  end
+
+  @doc "Deletes a table and its rows."
+  @spec delete(atom()) :: answer()
+  def delete(table), do: answer(:magnesia.delete_table(table), table)
+
+  @doc "Removes all rows of a table."
+  @spec clear(atom()) :: answer()
+  def clear(table) do
+    if :magnesia.is_transaction() do
+      answer({:aborted, :nested_transaction}, table)
+    else
+      answer(:magnesia.clear_table(table), table)
+    end
+  end
+
+  @doc "Adds an index on an attribute; one that is there is enough."
+  @spec add_index(atom(), atom()) :: answer()
+  def add_index(table, attribute) do
+    indexed(table, attribute, fn definition, position ->
+      cond do
+        position == 2 or position in definition.index -> :ok
+        ordered_disc?(definition) -> answer(index_ordered(table, position), table)
+        true -> already_there(:magnesia.add_table_index(table, attribute), table)
+      end
+    end)
+  end
+
+  @doc "Removes an index; none there is enough."
+  @spec drop_index(atom(), atom()) :: answer()
+  def drop_index(table, attribute) do
+    indexed(table, attribute, fn definition, position ->
+      cond do
+        position not in definition.index -> :ok
+        ordered_disc?(definition) -> answer(unindex_ordered(table, position), table)
+        true -> answer(:magnesia.del_table_index(table, attribute), table)
+      end
+    end)
+  end
+
+  defp indexed(table, attribute, fun) do
+    case Definition.fetch(table) do
+      {:ok, definition} when table != :schema ->
+        fun.(definition, Query.position!(attribute, definition))
+
+      _ ->
+        answer({:aborted, {:no_exists, table}}, table)
+    end
+  end
+
+  # Another process may have been sooner.
+  defp already_there({:aborted, {:already_exists, _, _}}, _table), do: :ok
+  defp already_there(outcome, table), do: answer(outcome, table)
+
+  defp ordered_disc?(definition) do
+    definition.type == :ordered_set and definition.storage == :disc_only_copies
+  end
+
+  defp index_ordered(table, position) do
+    reindex(table, &:lists.sort([{position, :ordered} | &1]), fn properties ->
+      Engine.table_add_index(table, position, properties)
+    end)
+  end
+
+  defp unindex_ordered(table, position) do
+    reindex(table, &:lists.keydelete(position, 1, &1), fn properties ->
+      Engine.table_del_index(table, position, properties)
+    end)
+  end
+
+  defp reindex(table, change, apply) do
+    Alteration.run(fn ->
+      definition = Definition.next_version(Alteration.locked!(table, :read))
+      next = Definition.settle(%{definition | index_info: change.(definition.index_info)})
+      Alteration.settled(apply.(Definition.properties(next)), next)
+    end)
+  end
+
+  @doc "Waits until tables can be used."
+  @spec wait([atom()], timeout()) :: answer()
+  def wait(tables, timeout) do
+    case :magnesia.wait_for_tables(tables, timeout) do
+      {:timeout, missing} -> answer({:aborted, {:timeout, missing}}, nil)
+      :ok -> :ok
+      {:error, reason} -> answer({:aborted, reason}, nil)
+    end
+  end
+
+  @doc "The names of all tables, sorted."
+  @spec names() :: [atom()]
+  def names, do: Enum.sort(Definition.names() -- [:schema])
+
+  @doc "What there is to know of the database."
+  @spec info() :: map()
+  def info do
+    %{
+      running?: Definition.fetch(:schema) != :error,
+      dir: if(Copies.disc?(), do: IO.chardata_to_string(Magnesia.Database.directory())),
+      tables: names()
+    }
+  end
+
+  @doc "What there is to know of a table."
+  @spec info(atom()) :: map()
+  def info(table) do
+    Context.run_here(table, fn ->
+      definition = Query.definition(table)
+
+      %{
+        name: table,
+        type: definition.type,
+        storage: storage(definition.storage),
+        attributes: definition.attributes,
+        record_name: definition.record_name,
+        index:
+          for(position <- definition.index, do: Enum.at(definition.attributes, position - 2)),
+        access_mode: definition.access_mode,
+        size: Magnesia.Scan.size(table),
+        bytes: Engine.memory(table)
+      }
+    end)
+  end
+
+  defp storage(copies) do
+    case List.keyfind(@storages, copies, 1) do
+      {storage, _copies} -> storage
+      nil -> nil
+    end
+  end
+
+  @doc "A row as a map by attributes."
+  @spec to_map(atom(), tuple()) :: map()
+  def to_map(table, row) do
+    definition = Context.run_here(table, fn -> Query.definition(table) end)
+
+    if tuple_size(row) != definition.arity do
+      raise ArgumentError,
+            "the row has #{tuple_size(row) - 1} fields and table #{inspect(table)} " <>
+              "#{definition.arity - 1}: #{Enum.map_join(definition.attributes, ", ", &inspect/1)}"
+    end
+
+    [_name | values] = Tuple.to_list(row)
+    Map.new(Enum.zip(definition.attributes, values))
+  end
+
+  defp answer({:atomic, _}, _table), do: :ok
+  defp answer({:aborted, reason}, table), do: {:error, Error.new(SchemaError, reason, table)}
+end

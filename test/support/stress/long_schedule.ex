@@ -1,0 +1,127 @@
+defmodule Magnesia.Stress.LongSchedule do
+  @moduledoc """
+  Watches for work that holds a scheduler: what the VM's own monitor reports of processes that
+  were started since, without what is not theirs. The VM measures by the wall clock, so a report
+  is dropped when the operating system says that a scheduler's thread waited for a processor for
+  that time, and when the process was collecting its garbage. It must never drop a report for
+  any other reason.
+  """
+
+  @sample_ms 2
+  @kept 500
+
+  @typedoc "A report: how long, and the functions that the process was in."
+  @type event :: {non_neg_integer, pid, keyword}
+
+  @doc "Runs a fun and answers its value and the reports of `limit_ms` and more."
+  @spec watch(pos_integer, (() -> value)) :: {value, [event]} when value: term
+  def watch(limit_ms, fun) do
+    old = for pid <- Process.list(), pid not in [self(), owner()], into: MapSet.new(), do: pid
+    test = self()
+    {watcher, ref} = spawn_monitor(fn -> begin(test, limit_ms, old) end)
+
+    receive do
+      {:watching, ^watcher} -> :ok
+    end
+
+    value = fun.()
+    send(watcher, {:stop, test})
+
+    receive do
+      {:events, ^watcher, events} ->
+        receive do
+          {:DOWN, ^ref, :process, _pid, _reason} -> {value, events}
+        end
+
+      {:DOWN, ^ref, :process, _pid, reason} ->
+        exit(reason)
+    end
+  end
+
+  defp owner, do: Process.whereis(Magnesia.Database)
+
+  defp begin(test, limit_ms, old) do
+    :erlang.process_flag(:priority, :max)
+    :erlang.system_monitor(self(), long_schedule: limit_ms, long_gc: max(div(limit_ms, 2), 1))
+    send(test, {:watching, self()})
+    state = %{limit_ms: limit_ms, old: old, samples: [sample()], collected: [], events: []}
+    loop(state, nil)
+  end
+
+  # After `:stop` it goes on until no report is left in its mailbox for some samples.
+  defp loop(state, stopping) do
+    receive do
+      {:stop, test} ->
+        loop(state, {test, 10})
+
+      {:monitor, pid, :long_gc, facts} ->
+        collected = {pid, facts[:timeout], now()}
+        loop(%{state | collected: [collected | state.collected]}, stopping)
+
+      {:monitor, pid, :long_schedule, facts} when is_pid(pid) ->
+        loop(judge(sampled(state), pid, facts), stopping)
+
+      {:monitor, _port, :long_schedule, _facts} ->
+        loop(state, stopping)
+    after
+      @sample_ms -> idle(sampled(state), stopping)
+    end
+  end
+
+  defp idle(state, {test, 0}) do
+    :erlang.system_monitor(:undefined)
+    send(test, {:events, self(), Enum.reverse(state.events)})
+  end
+
+  defp idle(state, {test, left}), do: loop(state, {test, left - 1})
+  defp idle(state, nil), do: loop(state, nil)
+
+  defp judge(state, pid, facts) do
+    long = facts[:timeout]
+
+    if MapSet.member?(state.old, pid) or long - taken(state, pid, long) < state.limit_ms do
+      state
+    else
+      %{state | events: [{long, pid, facts} | state.events]}
+    end
+  end
+
+  # How much of the last `long` milliseconds was not the process's own.
+  defp taken(state, pid, long) do
+    since = now() - long - 2 * @sample_ms
+    collected = for {^pid, ms, at} <- state.collected, at >= since, do: ms
+    [{_, latest, steals} | _] = state.samples
+    before = Enum.find(state.samples, List.last(state.samples), fn {at, _, _} -> at <= since end)
+    {_, earliest, stolen} = before
+    waited = for {thread, delay} <- latest, do: delay - Map.get(earliest, thread, delay)
+    Enum.sum(collected) + Enum.max(waited, fn -> 0 end) + (steals - stolen)
+  end
+
+  defp sampled(state) do
+    %{state | samples: Enum.take([sample() | state.samples], @kept)}
+  end
+
+  # Milliseconds that each scheduler's thread waited for a processor, and that a host took.
+  defp sample do
+    waited =
+      for path <- Path.wildcard("/proc/self/task/*"),
+          {:ok, "erts_sched" <> _} <- [File.read(path <> "/comm")],
+          {:ok, text} <- [File.read(path <> "/schedstat")],
+          [_on, delay, _slices] <- [String.split(text)],
+          into: %{},
+          do: {path, String.to_integer(delay) / 1.0e6}
+
+    {now(), waited, stolen()}
+  end
+
+  defp stolen do
+    with {:ok, "cpu " <> text} <- File.read("/proc/stat"),
+         [_, _, _, _, _, _, _, steal | _] <- String.split(text) do
+      String.to_integer(steal) * 10
+    else
+      _no_figures -> 0
+    end
+  end
+
+  defp now, do: System.monotonic_time(:millisecond)
+end
