@@ -315,7 +315,7 @@ impl Run<'_> {
 
 /// Keys, an index, a range, or everything: the first that the specification allows.
 fn choose(table: &Table, spec: &Spec, direction: Direction) -> Way {
-    if spec.values_at(2).is_some() {
+    if spec.keys().is_some() {
         return Way::Keys(0);
     }
     for index in table.body().indexes().iter() {

@@ -28,6 +28,7 @@ struct Column {
 #[derive(Debug, Default)]
 pub(super) struct Columns {
     columns: Vec<Column>,
+    keys: Option<Vec<Box<[u8]>>>,
     is_hopeless: bool,
 }
 
@@ -49,8 +50,16 @@ impl Columns {
         columns.retain(|column| column.values.is_some() || !column.range.is_open());
         Self {
             columns,
+            keys: bound_keys(clauses, words),
             is_hopeless,
         }
+    }
+
+    /// The keys to look up, when every clause binds its key: as in `ets`, a key without
+    /// variables is looked up as it is, even when it holds a map, which elsewhere in a head
+    /// matches partially.
+    pub(super) fn keys(&self) -> Option<&[Box<[u8]>]> {
+        self.keys.as_deref().or_else(|| self.values_at(2))
     }
 
     pub(super) fn values_at(&self, position: usize) -> Option<&[Box<[u8]>]> {
@@ -75,6 +84,29 @@ impl Columns {
             .iter()
             .find(|column| column.position == position)
     }
+}
+
+/// The keys of all heads, or `None` when one has a variable for key or in it.
+fn bound_keys(clauses: &[(&[u8], &[u8])], words: &Words) -> Option<Vec<Box<[u8]>>> {
+    let mut keys: Vec<Box<[u8]>> = Vec::new();
+    for &(head, _) in clauses {
+        let View::Tuple(mut items) = packed::view(head) else {
+            return None;
+        };
+        // A head without a key matches no record.
+        let Some(key) = items.nth(1) else { continue };
+        let is_free = Walk::new(key, Maps::Enter).any(|(_, part)| match packed::view(part) {
+            View::Atom(atom) => atom == words.any || number_of(atom).is_some(),
+            _ => false,
+        });
+        if is_free {
+            return None;
+        }
+        if !keys.iter().any(|known| **known == *key) {
+            keys.push(key.into());
+        }
+    }
+    Some(keys)
 }
 
 /// What holds when one of two clauses matches.

@@ -225,6 +225,13 @@ impl Spec {
         self.columns.values_at(position)
     }
 
+    /// The keys to look up instead of going over a table, when the specification binds them.
+    /// As in `ets`, a map in a bound key is looked up whole.
+    #[must_use]
+    pub fn keys(&self) -> Option<&[Box<[u8]>]> {
+        self.columns.keys()
+    }
+
     /// The range in which the element at this position (2 is the key) lies in every record
     /// that matches; `None` when it is open on both sides. Records in it must still be run.
     #[must_use]
