@@ -4,7 +4,7 @@
 //! counter goes below zero.
 
 use magnesia_term::number::{bigint_of, pack_bigint};
-use magnesia_term::{Packer, Row, View, packed};
+use magnesia_term::{Packer, Row, packed};
 use num_bigint::{BigInt, Sign};
 
 use crate::error::TableError;
@@ -23,11 +23,22 @@ pub fn update(table: &Table, key: &[u8], increment: &[u8]) -> Result<Row, TableE
     })
 }
 
-/// A key that is there stays as it is spelt: 1 and 1.0 are one key of an ordered set.
+/// The row after adding. As in Mnesia, a key that is there keeps its spelling (1 and 1.0 are one
+/// key of an ordered set) where its counter is added to, and takes the new one where the row is
+/// written afresh.
 fn added(table: &Table, key: &[u8], old: Option<&Row>, increment: &[u8]) -> Row {
+    let increment = bigint_of(packed::view(increment)).unwrap_or_default();
+    let value = old.and_then(|row| Some((row, bigint_of(packed::view(row.at(3)?))?)));
+    let (key, sum) = match value {
+        Some((row, value)) if (&value + &increment).sign() != Sign::Minus => {
+            (row.key(), value + increment)
+        }
+        Some(_) => (key, BigInt::ZERO),
+        None => (key, increment.max(BigInt::ZERO)),
+    };
     let mut body = Packer::new();
-    body.raw(old.map_or(key, Row::key));
-    add(old.and_then(|row| row.at(3)), increment, &mut body);
+    body.raw(key);
+    pack_bigint(&sum, &mut body);
     table.body().row(2, body.as_bytes())
 }
 
@@ -39,21 +50,4 @@ pub fn next(table: &Table, key: &[u8], increment: &[u8]) -> Result<Row, TableErr
     let mut old = None;
     table.body().read(key, |row| old = Some(row.clone()))?;
     Ok(added(table, key, old.as_ref(), increment))
-}
-
-fn add(value: Option<&[u8]>, increment: &[u8], out: &mut Packer) {
-    let value = value.map(packed::view);
-    match (value, packed::view(increment)) {
-        (Some(View::Int(a)), View::Int(b)) if a.checked_add(b).is_some() => out.int((a + b).max(0)),
-        (value, increment) => {
-            let value = value.and_then(bigint_of).unwrap_or_default();
-            let sum = value + bigint_of(increment).unwrap_or_default();
-            let sum = if sum.sign() == Sign::Minus {
-                BigInt::ZERO
-            } else {
-                sum
-            };
-            pack_bigint(&sum, out);
-        }
-    }
 }
