@@ -169,7 +169,11 @@ impl Index {
         mut f: impl FnMut(&Key, &Row) -> bool,
     ) -> Option<TreePosition> {
         self.tree.scan_up(position, |entry, slot| {
-            slot.rows().iter().fold(true, |on, row| f(entry, row) && on)
+            let mut is_on = true;
+            for row in slot.rows() {
+                is_on &= f(entry, row);
+            }
+            is_on
         })
     }
 

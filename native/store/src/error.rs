@@ -222,10 +222,11 @@ impl StoreError {
     }
 }
 
-/// Whether the operating system said that there is no room (or that a quota is used up).
+/// Whether the operating system said that there is no room (or that a quota is used up, or that
+/// the process may not make a file so large).
 pub(crate) fn is_full(error: &io::Error) -> bool {
     matches!(
         error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
     )
 }

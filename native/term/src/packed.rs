@@ -273,12 +273,19 @@ pub fn take(bytes: &[u8]) -> (View<'_>, &[u8]) {
         [tag::INT32, a, b, c, d, ref rest @ ..] => {
             (View::Int(i64::from(i32::from_le_bytes([a, b, c, d]))), rest)
         }
-        [tag::ATOM, a, b, c, d, ref rest @ ..] => {
-            (View::Atom(Atom::from_handle(u32::from_le_bytes([a, b, c, d]))), rest)
-        }
+        [tag::ATOM, a, b, c, d, ref rest @ ..] => (
+            View::Atom(Atom::from_handle(u32::from_le_bytes([a, b, c, d]))),
+            rest,
+        ),
         [tag::BIN, length, ref rest @ ..] => {
             let (data, rest) = rest.split_at(usize::from(length));
-            (View::Bits(Bits { bytes: data, last_bits: 8 }), rest)
+            (
+                View::Bits(Bits {
+                    bytes: data,
+                    last_bits: 8,
+                }),
+                rest,
+            )
         }
         _ => (view(bytes), &bytes[len(bytes)..]),
     }

@@ -15,13 +15,15 @@ mod model;
 mod script;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use magnesia_database::{Database, DatabaseError};
+use magnesia_engine::schema::{Kind, Storage};
 use magnesia_store::sim::{Fault, Image, OpKind, Random, SimDisk};
 use magnesia_store::{Disk, StoreError};
 
 use faulty::{Bug, Faulty};
-use model::{Model, Seen, Step};
+use model::{Change, Model, Seen, Step};
 use script::{choose, create, observe, open, perform};
 
 const SCRIPTS: u64 = 40;
@@ -420,6 +422,64 @@ fn a_full_disk_refuses_and_lets_go_again() {
         refused > 100,
         "a full disk that refuses nothing tests nothing"
     );
+}
+
+/// Writes of one thread: few, since a later one may hide what a dump forgot of an earlier.
+const WRITES: i64 = 3;
+
+/// Two writers and a dump in each other's way; what they told is there after a kill.
+fn dump_amid_writes(seed: u64) -> Result<(), String> {
+    let disk: Arc<dyn Disk> = Arc::new(SimDisk::new(seed));
+    create(&disk).map_err(|error| error.to_string())?;
+    let database = reopen(&disk)?;
+    let mut model = Model::default();
+    for table in 0..2 {
+        let step = Step::Create(table, Kind::OrderedSet, Storage::Disc, vec![3]);
+        perform(&database, &model, &step).map_err(|error| error.to_string())?;
+        model.step(&step);
+    }
+    let is_over = AtomicBool::new(false);
+    let dirty = |table: usize, key| Step::Dirty(table, Change::Write(key, vec![key % 5, 1]));
+    std::thread::scope(|scope| {
+        let write = |table| {
+            let (database, model) = (&database, &model);
+            move || (0..WRITES).try_for_each(|key| perform(database, model, &dirty(table, key)))
+        };
+        let dumper = scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                database.dump()?;
+            }
+            Ok::<_, DatabaseError>(())
+        });
+        let writers = [scope.spawn(write(0)), scope.spawn(write(1))];
+        let written = writers.map(|writer| writer.join().expect("a writer does not panic"));
+        is_over.store(true, Ordering::Relaxed);
+        let dumped = dumper.join().expect("a dump does not panic");
+        written
+            .into_iter()
+            .chain([dumped])
+            .collect::<Result<(), _>>()
+    })
+    .map_err(|error| error.to_string())?;
+    // Nothing was written since: what an earlier dump forgot, this one lets go.
+    database.dump().map_err(|error| error.to_string())?;
+    for table in 0..2 {
+        (0..WRITES).for_each(|key| model.step(&dirty(table, key)));
+    }
+    drop(database);
+    let seen = observe(&*reopen(&disk)?)?;
+    if seen == model.seen() {
+        Ok(())
+    } else {
+        Err(difference(&seen, &model.seen()))
+    }
+}
+
+#[test]
+fn dumps_amid_writes_lose_nothing() {
+    for seed in 0..1_500 {
+        dump_amid_writes(seed).unwrap_or_else(|error| panic!("game {seed}: {error}"));
+    }
 }
 
 /// How many scripts a planted bug may take to be found.

@@ -168,7 +168,7 @@ impl ModelTable {
             let mut kept: Vec<Values> = Vec::new();
             rows.iter().for_each(|row| {
                 if !kept.contains(row) {
-                    kept.push(row.clone())
+                    kept.push(row.clone());
                 }
             });
             *rows = kept;

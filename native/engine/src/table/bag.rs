@@ -55,7 +55,11 @@ impl Slot for BagRows {
         self.rows().first().map_or(&[], Row::key)
     }
 
-    fn touch(&self) -> u8 {
-        self.rows().first().map_or(0, Slot::touch)
+    fn touch_head(&self) -> u32 {
+        self.rows().first().map_or(0, Slot::touch_head)
+    }
+
+    fn touch_tail(&self) -> u8 {
+        self.rows().first().map_or(0, Slot::touch_tail)
     }
 }

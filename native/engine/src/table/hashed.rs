@@ -33,13 +33,10 @@ impl<'a> HashKey<'a> {
     #[inline]
     #[must_use]
     pub fn new(packed: &'a [u8]) -> Self {
-        let first = packed.first().copied().unwrap_or(0);
-        let is_loose = first == packed::tag::FLOAT
-            || (first >= packed::tag::TUPLE && first <= packed::tag::LIST);
         Self {
             packed,
             hash: (hash::hash(packed) >> 32) as u32,
-            is_loose,
+            is_loose: is_loose(packed),
         }
     }
 
@@ -48,7 +45,11 @@ impl<'a> HashKey<'a> {
     #[must_use]
     pub fn of_row(row: &'a Row) -> Self {
         let packed = row.key();
-        Self { packed, hash: row.hash(), is_loose: is_loose(packed) }
+        Self {
+            packed,
+            hash: row.hash(),
+            is_loose: is_loose(packed),
+        }
     }
 
     /// Upper half of the hash.
@@ -74,7 +75,7 @@ impl<'a> HashKey<'a> {
 #[inline]
 fn is_loose(packed: &[u8]) -> bool {
     let first = packed.first().copied().unwrap_or(0);
-    first == packed::tag::FLOAT || (first >= packed::tag::TUPLE && first <= packed::tag::LIST)
+    first == packed::tag::FLOAT || (packed::tag::TUPLE..=packed::tag::LIST).contains(&first)
 }
 
 /// What becomes of a slot.
@@ -229,7 +230,9 @@ impl<S: Slot> Hashed<S> {
         loop {
             let leaves = root.leaves.load();
             let mut guard = leaves.list[leaves.index(hash)].0.write();
-            let Some(segment) = guard.as_mut() else { continue };
+            let Some(segment) = guard.as_mut() else {
+                continue;
+            };
             if segment.len() >= SEGMENT_ROWS_MAX && segment.depth() < 32 {
                 drop(guard);
                 self.split(hash);
@@ -371,14 +374,18 @@ fn visit<S: Slot>(segment: &Segment<S>, position: &HashPosition, mut f: impl FnM
     let mut batch: [Option<&S>; BATCH] = [None; BATCH];
     loop {
         let mut filled = 0;
-        let mut touched = 0_u8;
+        let mut touched = 0;
         for (place, slot) in batch.iter_mut().zip(&mut slots) {
-            touched ^= slot.touch();
+            touched ^= slot.touch_head();
             *place = Some(slot);
             filled += 1;
         }
+        let batch = &batch[..filled];
+        for slot in batch.iter().flatten() {
+            touched ^= u32::from(slot.touch_tail());
+        }
         std::hint::black_box(touched);
-        for slot in batch[..filled].iter().flatten() {
+        for slot in batch.iter().flatten() {
             if !f(slot) {
                 return;
             }

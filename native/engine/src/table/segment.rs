@@ -14,8 +14,11 @@ pub(crate) trait Slot {
     /// The packed key, zeros as stored.
     fn key(&self) -> &[u8];
 
-    /// Reads from both ends of the row, so that its memory is on its way to the cache.
-    fn touch(&self) -> u8;
+    /// Reads the head of the row, so that its memory is on its way to the cache.
+    fn touch_head(&self) -> u32;
+
+    /// Reads the end of the row, whose place its head tells.
+    fn touch_tail(&self) -> u8;
 }
 
 impl Slot for Row {
@@ -25,9 +28,13 @@ impl Slot for Row {
     }
 
     #[inline]
-    fn touch(&self) -> u8 {
-        let body = self.body();
-        body.first().copied().unwrap_or(0) ^ body.last().copied().unwrap_or(0)
+    fn touch_head(&self) -> u32 {
+        self.hash()
+    }
+
+    #[inline]
+    fn touch_tail(&self) -> u8 {
+        self.body().last().copied().unwrap_or(0)
     }
 }
 
@@ -252,5 +259,109 @@ impl<S: Slot> Segment<S> {
         self.capacity = 0;
         self.len = 0;
         halves
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use magnesia_term::Packer;
+
+    use super::*;
+
+    fn row(key: i64) -> Row {
+        let mut packer = Packer::new();
+        packer.int(key);
+        Row::new(0, 1, packer.as_bytes())
+    }
+
+    fn put(segment: &mut Segment<Row>, hash: u32, key: i64) {
+        assert_eq!(find(segment, hash, key), None, "it is put once");
+        segment.insert(hash, row(key));
+    }
+
+    fn find(segment: &Segment<Row>, hash: u32, key: i64) -> Option<usize> {
+        let row = row(key);
+        segment.find(hash, |there| there == row.key())
+    }
+
+    /// Hashes in the order of places; every slot is found by its own.
+    fn hashes(segment: &Segment<Row>) -> Vec<u32> {
+        let places = segment.hashes.iter().zip(&segment.slots);
+        places
+            .filter_map(|(hash, slot)| slot.as_ref().map(|_| *hash))
+            .collect()
+    }
+
+    #[test]
+    fn keys_of_one_hash_at_the_very_end_are_in_the_order_of_their_bytes() {
+        let mut segment = Segment::new(0);
+        let keys = [
+            9, 3, 7, 1, 40, 22, 8, 5, 30, 12, 2, 60, 17, 18, 19, 20, 21, 23, 24, 25,
+        ];
+        keys.iter()
+            .for_each(|key| put(&mut segment, u32::MAX, *key));
+        assert_eq!(segment.len(), keys.len());
+        let order: Vec<Vec<u8>> = segment.iter().map(|row| row.key().to_vec()).collect();
+        assert!(order.is_sorted(), "{order:?}");
+        for (at, key) in order.iter().enumerate() {
+            let after = segment.iter_after(u32::MAX, Some(key)).count();
+            assert_eq!(after, keys.len() - at - 1);
+        }
+        assert_eq!(segment.iter_after(u32::MAX, None).count(), keys.len());
+        assert_eq!(find(&segment, u32::MAX, 999), None);
+    }
+
+    #[test]
+    fn removal_closes_the_gap_so_that_pushed_slots_are_still_found() {
+        let mut segment = Segment::new(0);
+        // Eight that want the first place push each other right, and one that is far away.
+        (0..8).for_each(|key| put(&mut segment, u32::try_from(key).unwrap_or(0), key));
+        put(&mut segment, u32::MAX / 2, 100);
+        for key in [0, 4, 7] {
+            let at = find(&segment, u32::try_from(key).unwrap_or(0), key).expect("it was put");
+            assert!(segment.remove(at).is_some());
+        }
+        assert_eq!(hashes(&segment), [1, 2, 3, 5, 6, u32::MAX / 2]);
+        for key in [1, 2, 3, 5, 6] {
+            assert!(
+                find(&segment, u32::try_from(key).unwrap_or(0), key).is_some(),
+                "key {key}"
+            );
+        }
+        assert!(find(&segment, u32::MAX / 2, 100).is_some());
+        assert_eq!(find(&segment, 4, 4), None);
+    }
+
+    #[test]
+    fn a_split_parts_the_hashes_by_their_next_bit() {
+        let mut segment = Segment::new(1);
+        let hash = |key: i64| u32::try_from(key * 0x0070_0001).unwrap_or(0) & 0x7fff_ffff;
+        (0..300).for_each(|key| put(&mut segment, hash(key), key));
+        let (low, high) = segment.split();
+        assert_eq!((low.depth(), high.depth(), segment.len()), (2, 2, 0));
+        assert_eq!(low.len() + high.len(), 300);
+        for key in 0..300 {
+            let half = if hash(key) & 0x4000_0000 == 0 {
+                &low
+            } else {
+                &high
+            };
+            assert!(find(half, hash(key), key).is_some(), "key {key}");
+        }
+        assert!(hashes(&low).is_sorted() && hashes(&high).is_sorted());
+    }
+
+    #[test]
+    fn an_empty_segment_answers_everything() {
+        let mut segment: Segment<Row> = Segment::new(32);
+        assert_eq!(find(&segment, 7, 7), None);
+        assert_eq!(segment.iter_after(7, None).count(), 0);
+        assert!(segment.remove(0).is_none());
+        put(&mut segment, 7, 7);
+        assert_eq!(
+            find(&segment, 7, 7),
+            Some(0),
+            "all hash bits are shared at this depth"
+        );
     }
 }

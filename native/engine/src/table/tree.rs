@@ -261,3 +261,141 @@ fn is_range(lower: &Bound<&Key>, upper: &Bound<&Key>) -> bool {
         ) => low < high,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(number: u32) -> Key {
+        Key::from_bytes(&number.to_be_bytes())
+    }
+
+    fn put(tree: &Tree<u32>, number: u32) {
+        tree.alter(key(number), |_| (Alter::Insert(number), ()));
+    }
+
+    fn take(tree: &Tree<u32>, number: u32) {
+        tree.alter(key(number), |_| (Alter::Remove, ()));
+    }
+
+    fn leaves(tree: &Tree<u32>) -> usize {
+        tree.fences.load().leaves.len()
+    }
+
+    fn walk(
+        start: TreePosition,
+        step: impl Fn(&TreePosition, &mut dyn FnMut(u32)) -> Option<TreePosition>,
+    ) -> Vec<u32> {
+        let mut found = Vec::new();
+        let mut position = Some(start);
+        while let Some(from) = position {
+            position = step(&from, &mut |number| found.push(number));
+        }
+        found
+    }
+
+    fn up(tree: &Tree<u32>, start: TreePosition) -> Vec<u32> {
+        walk(start, |from, found| {
+            tree.scan_up(from, |_, number| {
+                found(*number);
+                true
+            })
+        })
+    }
+
+    fn down(tree: &Tree<u32>, start: TreePosition) -> Vec<u32> {
+        walk(start, |from, found| {
+            tree.scan_down(from, |_, number| {
+                found(*number);
+                true
+            })
+        })
+    }
+
+    /// Even numbers below twice `count`, and how often that split.
+    fn filled(count: u32) -> Tree<u32> {
+        let tree = Tree::new();
+        (0..count).for_each(|number| put(&tree, 2 * number));
+        tree
+    }
+
+    #[test]
+    fn walks_cross_leaves_both_ways_from_any_key() {
+        let tree = filled(5_000);
+        assert!(leaves(&tree) > 3, "ascending keys split leaves");
+        for start in [0, 1, 2045, 2046, 2047, 2048, 4093, 9_998, 9_999, 20_000] {
+            let above: Vec<u32> = (0..5_000).map(|n| 2 * n).filter(|n| *n > start).collect();
+            assert_eq!(
+                up(&tree, TreePosition::Beyond(key(start))),
+                above,
+                "up from {start}"
+            );
+            let below = (0..5_000).rev().map(|n| 2 * n).filter(|n| *n < start);
+            let below: Vec<u32> = below.collect();
+            assert_eq!(
+                down(&tree, TreePosition::Beyond(key(start))),
+                below,
+                "down from {start}"
+            );
+            let from: Vec<u32> = (0..5_000).map(|n| 2 * n).filter(|n| *n >= start).collect();
+            assert_eq!(
+                up(&tree, TreePosition::From(key(start))),
+                from,
+                "up with {start}"
+            );
+        }
+    }
+
+    #[test]
+    fn emptied_leaves_merge_whichever_goes_first() {
+        for order in [0, 1, 2] {
+            let tree = filled(5_000);
+            let fences = tree.fences.load_full();
+            let first = fences.lows.get(1).cloned().expect("several leaves");
+            drop(fences);
+            let mut numbers: Vec<u32> = (0..5_000).map(|number| 2 * number).collect();
+            match order {
+                1 => numbers.reverse(),
+                2 => numbers.rotate_left(2_500),
+                _ => {}
+            }
+            for number in numbers {
+                take(&tree, number);
+            }
+            assert_eq!(leaves(&tree), 1, "order {order}");
+            assert!(
+                tree.fences
+                    .load()
+                    .lows
+                    .iter()
+                    .all(|low| low.as_bytes().is_empty())
+            );
+            put(&tree, 1);
+            assert_eq!(tree.read(&key(1), |number| *number), Some(1));
+            assert_eq!(up(&tree, TreePosition::From(first)), []);
+            assert_eq!(down(&tree, TreePosition::Start), [1]);
+        }
+    }
+
+    #[test]
+    fn a_range_that_crosses_is_empty_and_no_panic() {
+        let tree = filled(10);
+        assert_eq!(up(&tree, TreePosition::Beyond(key(18))), []);
+        assert_eq!(down(&tree, TreePosition::Beyond(key(0))), []);
+        assert_eq!(down(&tree, TreePosition::Beyond(Key::from_bytes(&[]))), []);
+        assert_eq!(up(&Tree::new(), TreePosition::Start), []);
+    }
+
+    #[test]
+    fn a_detached_tree_is_empty_and_goes_on() {
+        let tree = filled(3_000);
+        let (old, told) = tree.detach(|| "held");
+        assert_eq!(
+            (old.iter().map(BTreeMap::len).sum::<usize>(), told),
+            (3_000, "held")
+        );
+        assert_eq!((leaves(&tree), up(&tree, TreePosition::Start)), (1, vec![]));
+        put(&tree, 7);
+        assert_eq!(up(&tree, TreePosition::Start), [7]);
+    }
+}

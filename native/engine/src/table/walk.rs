@@ -75,7 +75,7 @@ impl Body {
             Store::Set(hashed) => hash_position(hashed.scan_segment(&hash_start(position), visit)),
             Store::Bag(hashed) => hash_position(
                 hashed.scan_segment(&hash_start(position), |slot: &BagRows| {
-                    slot.rows().iter().fold(true, |on, row| visit(row) && on)
+                    visit_all(slot, visit)
                 }),
             ),
             Store::Ordered(tree) => {
@@ -238,6 +238,15 @@ impl Body {
             }
         }
     }
+}
+
+/// Shows all rows of a bag's key, also after `visit` said stop; returns what it said.
+fn visit_all(slot: &BagRows, visit: &mut Visit<'_>) -> bool {
+    let mut is_on = true;
+    for row in slot.rows() {
+        is_on &= visit(row);
+    }
+    is_on
 }
 
 fn step(position: Option<Position>) -> Result<Position, TableError> {

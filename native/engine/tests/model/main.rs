@@ -12,7 +12,10 @@
 mod naive;
 mod subject;
 #[path = "../pattern_beam/term.rs"]
-#[allow(dead_code, reason = "the terms of the oracle's generator, of which this uses some")]
+#[allow(
+    dead_code,
+    reason = "the terms of the oracle's generator, of which this uses some"
+)]
 mod term;
 
 use std::collections::BTreeMap;
@@ -28,11 +31,14 @@ use naive::{Naive, element};
 use subject::{Bug, Subject, query};
 use term::{Float, Int, Term, atom, call, list, tuple};
 
-const CASES: u64 = 250;
+const CASES: u64 = 600;
 const KINDS: [Kind; 3] = [Kind::Set, Kind::OrderedSet, Kind::Bag];
 
 fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
+    std::env::var(name)
+        .ok()
+        .and_then(|value| value.parse().ok())
+        .unwrap_or(default)
 }
 
 /// One sequence: a table, its model, and the chance that drives both.
@@ -47,9 +53,15 @@ struct Game {
 }
 
 type Outcome = Result<(), String>;
+/// Whether a query should give a row.
+type IsWanted = Box<dyn Fn(&[u8]) -> bool>;
 
 fn same<T: PartialEq + std::fmt::Debug>(what: &str, found: &T, wanted: &T) -> Outcome {
-    if found == wanted { Ok(()) } else { Err(format!("{what}: {found:?}, not {wanted:?}")) }
+    if found == wanted {
+        Ok(())
+    } else {
+        Err(format!("{what}: {found:?}, not {wanted:?}"))
+    }
 }
 
 fn sorted(mut rows: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
@@ -140,7 +152,11 @@ impl Game {
         if self.subject.positions().contains(&position) {
             self.subject.table.body().drop_index(position);
         } else {
-            self.subject.table.body().add_index(position).expect("memory does not fail");
+            self.subject
+                .table
+                .body()
+                .add_index(position)
+                .expect("memory does not fail");
         }
     }
 
@@ -152,7 +168,11 @@ impl Game {
             let is_up = direction == Direction::Up;
             let next = body.next_key(&key, direction);
             if self.kind == Kind::OrderedSet {
-                same("the next key", &next, &Ok(self.naive.neighbour(&key, is_up)))?;
+                same(
+                    "the next key",
+                    &next,
+                    &Ok(self.naive.neighbour(&key, is_up)),
+                )?;
             } else if next.is_err() && !self.is_on_disk {
                 same("a key to step from", &self.naive.read(&key).len(), &0)?;
             }
@@ -187,7 +207,8 @@ impl Game {
         }
         let by_key = |rows: &[Vec<u8>]| {
             let mut map: BTreeMap<Vec<u8>, Vec<Vec<u8>>> = BTreeMap::new();
-            rows.iter().for_each(|r| map.entry(element(r, 2)).or_default().push(r.clone()));
+            rows.iter()
+                .for_each(|r| map.entry(element(r, 2)).or_default().push(r.clone()));
             map
         };
         same("a walk", &by_key(&up), &by_key(&wanted))
@@ -198,17 +219,23 @@ impl Game {
         for position in self.subject.positions() {
             let value = self.value().packed();
             let rows = self.naive.all();
-            let rows = rows.into_iter().filter(|row| element(row, position) == value);
-            let wanted: Vec<_> =
-                rows.map(|row| if holds_keys { element(&row, 2) } else { row }).collect();
-            let found = self.subject.index_read(position, &value).unwrap_or_default();
+            let rows = rows
+                .into_iter()
+                .filter(|row| element(row, position) == value);
+            let wanted: Vec<_> = rows
+                .map(|row| if holds_keys { element(&row, 2) } else { row })
+                .collect();
+            let found = self
+                .subject
+                .index_read(position, &value)
+                .unwrap_or_default();
             same("an index", &sorted(found), &sorted(wanted))?;
         }
         Ok(())
     }
 
     /// A query and the rows it should give.
-    fn question(&mut self) -> (Arc<Query>, Box<dyn Fn(&[u8]) -> bool>) {
+    fn question(&mut self) -> (Arc<Query>, IsWanted) {
         let head = |key: Term, a: Term| tuple([atom("tab"), key, a, atom("_")]);
         let clause = |head: Term, guards: Vec<Term>| {
             query(vec![tuple([head, list(guards), list(vec![atom("$_")])])])
@@ -237,35 +264,52 @@ impl Game {
                 };
                 let from = call(">=", vec![atom("$1"), Int(low)]);
                 let to = call("<", vec![atom("$1"), Int(high)]);
-                (clause(head(atom("$1"), atom("_")), vec![from, to]), Box::new(is_it))
+                (
+                    clause(head(atom("$1"), atom("_")), vec![from, to]),
+                    Box::new(is_it),
+                )
             }
-            _ => (clause(head(atom("_"), atom("_")), vec![]), Box::new(|_: &[u8]| true)),
+            _ => (
+                clause(head(atom("_"), atom("_")), vec![]),
+                Box::new(|_: &[u8]| true),
+            ),
         }
     }
 
     fn budget(&mut self) -> Budget {
         let matches = [1, 2, 7, 1000][self.random.usize(0..4)];
-        Budget { matches, visits: [1, 3, 50, 10_000][self.random.usize(0..4)] }
+        Budget {
+            matches,
+            visits: [1, 3, 50, 10_000][self.random.usize(0..4)],
+        }
     }
 
     fn check_query(&mut self) -> Outcome {
         let (query, is_wanted) = self.question();
         let is_up = self.random.bool();
-        let direction = if is_up { Direction::Up } else { Direction::Down };
+        let direction = if is_up {
+            Direction::Up
+        } else {
+            Direction::Down
+        };
         let budget = self.budget();
         let mut found = Vec::new();
         let mut cursor = Some(self.subject.cursor(&query, direction));
         let is_ordered = cursor.as_ref().is_some_and(Cursor::is_walk);
-        let mut steps = 0;
+        let mut steps_left = 1000 + 4 * self.naive.count();
         while let Some(from) = cursor {
             cursor = self.subject.step(&from, budget, &mut found);
-            steps += 1;
-            if steps > 1000 + 4 * self.naive.count() {
+            steps_left -= 1;
+            if steps_left == 0 {
                 return Err(String::from("a query without end"));
             }
         }
-        let mut wanted: Vec<_> =
-            self.naive.all().into_iter().filter(|row| is_wanted(row)).collect();
+        let mut wanted: Vec<_> = self
+            .naive
+            .all()
+            .into_iter()
+            .filter(|row| is_wanted(row))
+            .collect();
         if is_ordered && self.kind == Kind::OrderedSet {
             if !is_up {
                 wanted.reverse();
@@ -400,7 +444,7 @@ fn large_tables_split_and_merge() {
     for seed in first..first + setting("MAGNESIA_CASES", CASES).div_ceil(250) {
         for kind in KINDS {
             for is_on_disk in [false, true] {
-                let rows = if is_on_disk { 3_000 } else { 60_000 };
+                let rows = if is_on_disk { 2_000 } else { 20_000 };
                 let span = if seed % 2 == 0 { 800 } else { 200_000 };
                 let mut game = Game::new(seed, kind, is_on_disk, span, Bug::None);
                 let context = |error| format!("{kind:?}, on disk {is_on_disk}: {error}");
@@ -413,7 +457,9 @@ fn large_tables_split_and_merge() {
 
 fn is_found(bug: Bug) {
     let found = (1..=40).find_map(|seed| {
-        KINDS.into_iter().find_map(|kind| Some((seed, kind, play(seed, kind, false, bug).err()?)))
+        KINDS
+            .into_iter()
+            .find_map(|kind| Some((seed, kind, play(seed, kind, false, bug).err()?)))
     });
     assert!(found.is_some(), "{bug:?} was not found");
 }

@@ -16,7 +16,11 @@ pub(crate) struct NaiveKey {
 impl Ord for NaiveKey {
     fn cmp(&self, other: &Self) -> Ordering {
         let order = order::compare(&self.packed, &other.packed);
-        if self.is_numeric { order } else { order.then_with(|| self.packed.cmp(&other.packed)) }
+        if self.is_numeric {
+            order
+        } else {
+            order.then_with(|| self.packed.cmp(&other.packed))
+        }
     }
 }
 
@@ -44,11 +48,18 @@ pub(crate) struct Naive {
 
 impl Naive {
     pub(crate) fn new(kind: Kind, is_moving: bool) -> Self {
-        Self { kind, is_moving, rows: BTreeMap::new() }
+        Self {
+            kind,
+            is_moving,
+            rows: BTreeMap::new(),
+        }
     }
 
     pub(crate) fn key(&self, packed: &[u8]) -> NaiveKey {
-        NaiveKey { packed: packed.to_vec(), is_numeric: self.kind == Kind::OrderedSet }
+        NaiveKey {
+            packed: packed.to_vec(),
+            is_numeric: self.kind == Kind::OrderedSet,
+        }
     }
 
     pub(crate) fn write(&mut self, key: &[u8], body: &[u8]) {

@@ -95,7 +95,11 @@ pub(crate) fn table(kind: Kind, is_on_disk: bool) -> Arc<Table> {
     let definition = Definition {
         name: atom("tab"),
         kind,
-        storage: if is_on_disk { Storage::DiscOnly } else { Storage::Ram },
+        storage: if is_on_disk {
+            Storage::DiscOnly
+        } else {
+            Storage::Ram
+        },
         record_name: atom("tab"),
         arity: 4,
         indexes: Vec::new(),
@@ -107,7 +111,10 @@ pub(crate) fn table(kind: Kind, is_on_disk: bool) -> Arc<Table> {
 
 pub(crate) fn query(clauses: Vec<Term>) -> Arc<Query> {
     let spec = Spec::compile(&crate::term::list(clauses).packed()).expect("a specification");
-    let host = Host { self_pid: Term::Nil.packed().into(), node: atom("nonode@nohost") };
+    let host = Host {
+        self_pid: Term::Nil.packed().into(),
+        node: atom("nonode@nohost"),
+    };
     Arc::new(Query { spec, host })
 }
 
@@ -120,7 +127,11 @@ pub(crate) struct Subject {
 
 impl Subject {
     pub(crate) fn new(kind: Kind, is_on_disk: bool, bug: Bug) -> Self {
-        Self { table: table(kind, is_on_disk), bug, done: 0 }
+        Self {
+            table: table(kind, is_on_disk),
+            bug,
+            done: 0,
+        }
     }
 
     fn body(&self) -> &Body {
@@ -140,11 +151,17 @@ impl Subject {
         if self.is_turn(Bug::LoseWrite) {
             return;
         }
-        self.body().write(self.row(bytes)).expect("memory does not fail");
+        self.body()
+            .write(self.row(bytes))
+            .expect("memory does not fail");
     }
 
     pub(crate) fn positions(&self) -> Vec<usize> {
-        self.body().indexes().iter().map(|index| index.position()).collect()
+        self.body()
+            .indexes()
+            .iter()
+            .map(|index| index.position())
+            .collect()
     }
 
     pub(crate) fn delete(&mut self, key: &[u8]) {
@@ -156,7 +173,9 @@ impl Subject {
         if self.bug == Bug::DeleteAll {
             return self.delete(row.key());
         }
-        self.body().delete_object(&row).expect("memory does not fail");
+        self.body()
+            .delete_object(&row)
+            .expect("memory does not fail");
     }
 
     /// Puts a row in the place of whatever its key has; returns what was there.
@@ -226,8 +245,19 @@ impl Subject {
             rows.push(row.body().to_vec());
         });
         let step = step.expect("memory does not fail");
-        assert_eq!(step.matches, rows.len() - before, "as many matches as results");
-        assert!(step.matches <= budget.matches, "no more matches than asked for");
-        if is_repeating { Some(cursor.clone()) } else { step.next }
+        assert_eq!(
+            step.matches,
+            rows.len() - before,
+            "as many matches as results"
+        );
+        assert!(
+            step.matches <= budget.matches,
+            "no more matches than asked for"
+        );
+        if is_repeating {
+            Some(cursor.clone())
+        } else {
+            step.next
+        }
     }
 }
