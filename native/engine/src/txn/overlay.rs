@@ -6,6 +6,7 @@
 //!
 //! Never here: locks, stored rows, the log.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -42,10 +43,27 @@ impl OwnOp {
     }
 }
 
+/// Packed bytes of a key: those of a row that has it, or its own.
+#[derive(Debug, Clone)]
+enum KeyBytes {
+    Row(Row),
+    Own(Box<[u8]>),
+}
+
+impl KeyBytes {
+    #[inline]
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Row(row) => row.key(),
+            Self::Own(bytes) => bytes,
+        }
+    }
+}
+
 /// The operations on one key.
 #[derive(Debug, Clone)]
 pub struct OwnKey {
-    key: Box<[u8]>,
+    key: KeyBytes,
     ops: SmallVec<[OwnOp; 1]>,
 }
 
@@ -53,7 +71,7 @@ impl OwnKey {
     /// The packed key.
     #[must_use]
     pub fn key(&self) -> &[u8] {
-        &self.key
+        self.key.bytes()
     }
 
     /// The operations, oldest first.
@@ -67,16 +85,19 @@ impl OwnKey {
 #[derive(Clone)]
 pub struct OwnTable {
     table: Arc<Table>,
-    keys: Vec<OwnKey>,
-    places: HashMap<Box<[u8]>, usize>,
+    keys: SmallVec<[OwnKey; 1]>,
+    /// Where a key is in `keys`, once there are many.
+    places: Option<Box<Places>>,
 }
+
+type Places = HashMap<Box<[u8]>, usize, foldhash::fast::RandomState>;
 
 impl OwnTable {
     fn new(table: Arc<Table>) -> Self {
         Self {
             table,
-            keys: Vec::new(),
-            places: HashMap::new(),
+            keys: SmallVec::new(),
+            places: None,
         }
     }
 
@@ -94,42 +115,44 @@ impl OwnTable {
 
     fn place(&self, key: &[u8]) -> Option<usize> {
         let key = order::normalise_zeros(key);
-        if self.keys.len() > SEARCHED_KEYS_MAX {
-            return self.places.get(&*key).copied();
+        match &self.places {
+            Some(places) => places.get(&*key).copied(),
+            None => self.keys.iter().position(|own| own.key() == &*key),
         }
-        self.keys.iter().position(|own| *own.key == *key)
     }
 
     fn ops(&self, key: &[u8]) -> &[OwnOp] {
         self.place(key).map_or(&[], |at| &self.keys[at].ops)
     }
 
-    fn ops_mut(&mut self, key: &[u8]) -> &mut SmallVec<[OwnOp; 1]> {
+    /// The operations on a key, to be added to; `row` is a row that has the key, if there is.
+    fn ops_mut(&mut self, key: &[u8], row: Option<&Row>) -> &mut SmallVec<[OwnOp; 1]> {
         let at = match self.place(key) {
             Some(at) => at,
-            None => self.add(key),
+            None => self.add(key, row),
         };
         &mut self.keys[at].ops
     }
 
-    fn add(&mut self, key: &[u8]) -> usize {
-        let key: Box<[u8]> = order::normalise_zeros(key).as_ref().into();
+    fn add(&mut self, key: &[u8], row: Option<&Row>) -> usize {
+        let key = match (order::normalise_zeros(key), row) {
+            (Cow::Borrowed(_), Some(row)) => KeyBytes::Row(row.clone()),
+            (key, _) => KeyBytes::Own(key.as_ref().into()),
+        };
         let at = self.keys.len();
         self.keys.push(OwnKey {
-            key: key.clone(),
+            key,
             ops: SmallVec::new(),
         });
-        if self.keys.len() > SEARCHED_KEYS_MAX {
-            if self.places.is_empty() {
-                let known = self
-                    .keys
-                    .iter()
-                    .enumerate()
-                    .map(|(at, own)| (own.key.clone(), at));
-                self.places = known.collect();
-            } else {
-                self.places.insert(key, at);
-            }
+        if let Some(places) = &mut self.places {
+            places.insert(self.keys[at].key().into(), at);
+        } else if self.keys.len() > SEARCHED_KEYS_MAX {
+            let known = self
+                .keys
+                .iter()
+                .enumerate()
+                .map(|(at, own)| (own.key().into(), at));
+            self.places = Some(Box::new(known.collect()));
         }
         at
     }
@@ -138,7 +161,7 @@ impl OwnTable {
 /// A transaction's own writes.
 #[derive(Clone, Default)]
 pub struct Overlay {
-    tables: SmallVec<[OwnTable; 2]>,
+    tables: SmallVec<[OwnTable; 1]>,
     count: usize,
 }
 
@@ -178,7 +201,12 @@ impl Overlay {
         self.of(table).map_or(&[], |own| own.ops(key))
     }
 
-    fn ops_mut(&mut self, table: &Arc<Table>, key: &[u8]) -> &mut SmallVec<[OwnOp; 1]> {
+    fn ops_mut(
+        &mut self,
+        table: &Arc<Table>,
+        key: &[u8],
+        row: Option<&Row>,
+    ) -> &mut SmallVec<[OwnOp; 1]> {
         self.count += 1;
         let at = match self
             .tables
@@ -191,12 +219,12 @@ impl Overlay {
                 self.tables.len() - 1
             }
         };
-        self.tables[at].ops_mut(key)
+        self.tables[at].ops_mut(key, row)
     }
 
     /// Notes a write.
     pub fn write(&mut self, table: &Arc<Table>, row: Row) {
-        let ops = self.ops_mut(table, row.key());
+        let ops = self.ops_mut(table, row.key(), Some(&row));
         if table.definition().kind != Kind::Bag {
             ops.clear();
         } else if ops.iter().any(|op| op.is_write_of(&row)) {
@@ -208,14 +236,14 @@ impl Overlay {
 
     /// Notes a deletion of a packed key.
     pub fn delete(&mut self, table: &Arc<Table>, key: &[u8]) {
-        let ops = self.ops_mut(table, key);
+        let ops = self.ops_mut(table, key, None);
         ops.clear();
         ops.push(OwnOp::Delete);
     }
 
     /// Notes a deletion of a row.
     pub fn delete_object(&mut self, table: &Arc<Table>, row: Row) {
-        let ops = self.ops_mut(table, row.key());
+        let ops = self.ops_mut(table, row.key(), Some(&row));
         if table.definition().kind == Kind::Bag {
             ops.retain(|op| !op.is_about(&row));
             ops.push(OwnOp::DeleteObject(row));
