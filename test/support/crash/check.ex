@@ -2,8 +2,9 @@ defmodule Magnesia.Crash.Check do
   @moduledoc """
   Holds what was acknowledged against what is there after the kill.
 
-  Every acknowledged transaction is there, each is whole or absent, a worker's transactions have no
-  hole, sums hold, nothing is there that no transaction wrote. Pure: rows in, complaints out.
+  Every acknowledged transaction is there, each is whole or absent, a worker's transactions
+  have no hole, sums hold, nothing is there that no transaction wrote. Pure: rows in,
+  complaints out.
   """
 
   alias Magnesia.Crash.Load

@@ -23,7 +23,9 @@ defmodule Magnesia.Crash.Rounds do
           complaints: [String.t()]
         }
 
-  @doc "Plays `count` rounds below `dir`, which is made and removed. Stops at the first complaint."
+  @doc """
+  Plays `count` rounds below `dir`, which is made and removed. Stops at the first complaint.
+  """
   @spec run(Path.t(), pos_integer, integer) :: report
   def run(dir, count, seed) do
     :rand.seed(:exsss, {seed, 1, 2})
