@@ -9,6 +9,7 @@ defmodule Magnesia.PackagingTest do
 
   @script """
   {:ok, _} = Application.ensure_all_started(:magnesia)
+  :ok = :magnesia.start()
   {:atomic, :ok} = :magnesia.create_table(:pet, attributes: [:id, :name])
   write = fn -> :magnesia.write({:pet, 1, "Rex"}) end
   {:atomic, :ok} = :magnesia.transaction(write)

@@ -313,11 +313,15 @@ defmodule Magnesia.Engine do
 
   @doc "Drops the transaction and all its locks."
   @spec tx_abort(context()) :: :ok | failure()
-  def tx_abort(ctx), do: Native.tx_abort(ctx)
+  def tx_abort(ctx) do
+    with :large <- Native.tx_abort(ctx), do: Native.tx_abort_large(ctx)
+  end
 
   @doc "Drops all writes and locks, keeps the number, and waits for the blocker to be gone."
   @spec tx_restart(context(), term()) :: :ok | {:wait, integer()} | failure()
-  def tx_restart(ctx, blocker), do: Native.tx_restart(ctx, blocker)
+  def tx_restart(ctx, blocker) do
+    with :large <- Native.tx_restart(ctx, blocker), do: Native.tx_restart_large(ctx, blocker)
+  end
 
   @doc "Reads a key under a lock, own writes merged in."
   @spec tx_read(context(), table(), term(), lock()) :: [tuple()] | delayed() | failure()
@@ -337,13 +341,15 @@ defmodule Magnesia.Engine do
     Native.tx_delete_object(ctx, tab, record, lock)
   end
 
-  @doc "Takes a lock."
-  @spec tx_lock(context(), item(), lock()) :: :ok | delayed() | failure()
+  @doc "Takes a lock; `:granted` is said of a sticky lock on a table that was stuck already."
+  @spec tx_lock(context(), item(), lock()) :: :ok | :granted | delayed() | failure()
   def tx_lock(ctx, item, lock), do: Native.tx_lock(ctx, item, lock)
 
   @doc "The transaction's own operations on a table."
   @spec tx_own(context(), table()) :: [own()] | failure()
-  def tx_own(ctx, tab), do: Native.tx_own(ctx, tab)
+  def tx_own(ctx, tab) do
+    with :large <- Native.tx_own(ctx, tab), do: Native.tx_own_large(ctx, tab)
+  end
 
   @doc "The transaction's own operations on a key."
   @spec tx_own_key(context(), table(), term()) :: [{atom(), tuple()}] | failure()

@@ -55,8 +55,8 @@ defmodule Magnesia.Strict.Locks do
   end
 
   def hold_table(ctx, tab, :sticky_write) do
-    take(ctx, {:table, tab}, :sticky_write)
-    note(tab, :write)
+    stick_table(ctx, tab)
+    :ok
   end
 
   def hold_table(_ctx, _tab, :none), do: :ok
@@ -66,6 +66,7 @@ defmodule Magnesia.Strict.Locks do
   @spec hold_record(Engine.context(), atom(), term(), kind()) :: :ok
   def hold_record(ctx, tab, key, kind) when kind in @kinds do
     take(ctx, {:record, tab, key}, kind)
+    :ok
   end
 
   def hold_record(_ctx, _tab, _key, :none), do: :ok
@@ -109,7 +110,7 @@ defmodule Magnesia.Strict.Locks do
         committed(tab, key)
 
       :write ->
-        held = held?(tab, key, [:write])
+        held = held?(tab, key)
         hold_record(ctx, tab, key, :write)
         if held, do: [], else: [node()]
 
@@ -128,14 +129,21 @@ defmodule Magnesia.Strict.Locks do
 
   # A lock that sticks the table to this node, or is held already, answers as an old one does.
   defp sticky(ctx, tab, key, old) do
-    held = held?(tab, key, [:write])
-    stuck = stuck?(tab)
+    taken =
+      if key == @whole,
+        do: stick_table(ctx, tab),
+        else: take(ctx, {:record, tab, key}, :sticky_write)
 
-    if key == @whole,
-      do: hold_table(ctx, tab, :sticky_write),
-      else: take(ctx, {:record, tab, key}, :sticky_write)
+    if taken == :granted, do: :granted, else: old
+  end
 
-    if held or (not stuck and stuck?(tab)), do: old, else: :granted
+  # The lock that makes the table stick to this node is a read lock first.
+  defp stick_table(ctx, tab) do
+    held = noted?(tab, [:write])
+    taken = take(ctx, {:table, tab}, :sticky_write)
+    if taken == :ok and not held, do: note_read(tab)
+    note(tab, :write)
+    taken
   end
 
   defp committed(tab, key) do
@@ -205,15 +213,15 @@ defmodule Magnesia.Strict.Locks do
   end
 
   # Only lock/2 and lock/4 tell a lock that was held from one that is new, so only they ask.
-  defp held?(tab, key, kinds), do: holds?(tab, [key, @whole], kinds)
+  defp held?(tab, key), do: noted?(tab, [:write]) or writes?(tab, key)
 
-  defp stuck?(tab), do: holds?(tab, [@stick], [:write])
+  defp stuck?(tab), do: writes?(tab, @stick)
 
-  defp holds?(tab, keys, kinds) do
+  defp writes?(tab, key) do
     pid = self()
 
     Enum.any?(Engine.held_locks(), fn
-      {{^tab, held}, kind, _number, ^pid} -> kind in kinds and Enum.any?(keys, &(&1 === held))
+      {{^tab, held}, :write, _number, ^pid} -> held === key
       _ -> false
     end)
   end
@@ -224,8 +232,8 @@ defmodule Magnesia.Strict.Locks do
 
   defp take(ctx, item, kind) do
     case Engine.tx_lock(ctx, item, kind) do
-      :ok ->
-        :ok
+      taken when taken in [:ok, :granted] ->
+        taken
 
       {:wait, token} ->
         await(token)

@@ -338,7 +338,7 @@ fn choose(table: &Table, spec: &Spec, direction: Direction) -> Way {
 /// The distinct keys that a specification binds, in the table's order.
 fn candidate_keys<'s>(table: &Table, spec: &'s Spec) -> Vec<&'s [u8]> {
     let mut keys: Vec<&[u8]> = spec
-        .values_at(2)
+        .keys()
         .unwrap_or_default()
         .iter()
         .map(|k| &**k)

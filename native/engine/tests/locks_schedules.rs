@@ -1,9 +1,10 @@
 //! The lock table under a schedule explorer: whatever order threads take, its promises hold.
 //!
-//! The rooms of `src/locks` are compiled here a second time with a `sync` whose every operation may
-//! switch threads. Each schedule runs four transactions with scripts and ages of its own, and
-//! sometimes kills one in the middle. Checked: no two conflicting grants at once, waits only for
-//! younger ones, every wait ends (the explorer reports a deadlock), nothing is left at the end.
+//! The rooms of `src/locks` are compiled here a second time with a `sync` whose every operation
+//! may switch threads. Each schedule runs four transactions with scripts and ages of its own,
+//! and sometimes kills one in the middle. Checked: no two conflicting grants at once, no wait
+//! without a younger one before it, every wait ends (the explorer reports a deadlock), nothing
+//! is left at the end.
 //!
 //! `MAGNESIA_SEED=<seed>` repeats a run, `MAGNESIA_SCHEDULES=<n>` makes it longer.
 
@@ -167,30 +168,30 @@ fn overlap(one: &OwnedItem, other: &OwnedItem) -> bool {
     ) || one == other
 }
 
-/// What must hold at every moment: holders agree, and whoever waits waits for younger ones.
+/// What must hold at every moment: holders agree, and whoever waits has a younger one before it,
+/// who holds or waits where it does. Then the youngest of those that wait for each other has before
+/// it a holder that doesn't wait, and its end lets the next one on.
 fn check_picture((held, queued): &(Vec<HeldLock>, Vec<QueuedLock>)) {
-    let conflict = |a: (&OwnedItem, Kind, Tid), b: (&OwnedItem, Kind, Tid)| {
-        a.2 != b.2 && (a.1 == Kind::Write || b.1 == Kind::Write) && overlap(a.0, b.0)
+    let conflict = |a: &HeldLock, b: &HeldLock| {
+        let is_shared = a.kind == Kind::Read && b.kind == Kind::Read;
+        a.tid != b.tid && !is_shared && overlap(&a.item, &b.item)
     };
     for (index, a) in held.iter().enumerate() {
         for b in &held[..index] {
-            let meets = conflict((&a.item, a.kind, a.tid), (&b.item, b.kind, b.tid));
-            assert!(!meets, "both held: {a:?} {b:?}");
+            assert!(!conflict(a, b), "both held: {a:?} {b:?}");
         }
     }
-    for (index, waiter) in queued.iter().enumerate() {
-        let claim = (&waiter.item, waiter.kind, waiter.tid);
-        let holders = held.iter().map(|h| (&h.item, h.kind, h.tid));
-        let earlier = queued[..index].iter().map(|q| (&q.item, q.kind, q.tid));
-        for other in holders
-            .chain(earlier)
-            .filter(|other| conflict(claim, *other))
-        {
-            assert!(
-                waiter.tid < other.2,
-                "{waiter:?} waits for the older {other:?}"
-            );
-        }
+    for waiter in queued {
+        let holders = held.iter().map(|h| (&h.item, h.tid));
+        let waiters = queued.iter().map(|q| (&q.item, q.tid));
+        let is_before = |(item, tid): (&OwnedItem, Tid)| {
+            waiter.tid.is_older_than(tid) && overlap(item, &waiter.item)
+        };
+        let has_younger = holders.chain(waiters).any(is_before);
+        assert!(
+            has_younger,
+            "{waiter:?} waits for no younger one: {held:?} {queued:?}"
+        );
     }
 }
 
@@ -206,6 +207,7 @@ struct Transaction {
 struct Seen {
     waited: AtomicUsize,
     refused: AtomicUsize,
+    refused_in_queue: AtomicUsize,
     awaited: AtomicUsize,
     killed: AtomicUsize,
     killed_in_queue: AtomicUsize,
@@ -213,10 +215,11 @@ struct Seen {
 }
 
 impl Seen {
-    fn each(&self) -> [usize; 6] {
+    fn each(&self) -> [usize; 7] {
         let Self {
             waited,
             refused,
+            refused_in_queue,
             awaited,
             killed,
             killed_in_queue,
@@ -225,6 +228,7 @@ impl Seen {
         [
             waited,
             refused,
+            refused_in_queue,
             awaited,
             killed,
             killed_in_queue,
@@ -270,6 +274,7 @@ impl World {
     /// Runs the script once.
     fn attempt(&self, tx: &Transaction, script: &[(Wish, Kind)]) -> Attempt {
         for &(wish, kind) in script {
+            let mut has_waited = false;
             loop {
                 let mut guard = tx.holder.lock().expect("alive");
                 if guard.1 {
@@ -286,11 +291,15 @@ impl World {
                     Outcome::Die { blocker } => {
                         assert!(blocker < tx.tid);
                         count(&self.seen.refused);
+                        if has_waited {
+                            count(&self.seen.refused_in_queue);
+                        }
                         return Attempt::Refused;
                     }
                     Outcome::Wait { token } => {
                         let granted = Letter::Wake(token, Wakeup::Granted);
                         count(&self.seen.waited);
+                        has_waited = true;
                         if !self.post.wait(tx.owner, granted) {
                             count(&self.seen.killed_in_queue);
                             return Attempt::Killed;
@@ -461,6 +470,7 @@ fn the_explorer_catches_planted_bugs() {
         Flaw::WaitForOlder,
         Flaw::ForgetTableQueue,
         Flaw::ForgetRefused,
+        Flaw::StayForOlder,
     ] {
         let run = AssertUnwindSafe(|| {
             explore(RandomScheduler::new_from_seed(7, SCHEDULES), Some(flaw));

@@ -2,7 +2,8 @@
 //!
 //! Map: [`boundary`] is what every call passes, [`calls`] has the calls by topic, [`source`]
 //! and [`sink`] turn terms into packed ones and back, [`slots`] holds the transactions of
-//! processes, [`mail`] sends messages to those that wait, [`host`] makes the VM the source of
+//! processes, [`mail`] sends messages to those that wait, [`reaper`] has the
+//! thread that takes large things apart, [`host`] makes the VM the source of
 //! atoms, [`raw`] is the only room with unsafe code.
 //!
 //! Never here: a panic that crosses into the VM, a call on a normal scheduler that does more
@@ -14,6 +15,7 @@ mod calls;
 mod host;
 mod mail;
 mod raw;
+mod reaper;
 mod record;
 mod reply;
 mod sink;

@@ -15,8 +15,11 @@ use magnesia_engine::txn::Transaction;
 use parking_lot::{Mutex, MutexGuard};
 use rustler::{Env, LocalPid, Monitor, Resource, ResourceArc, Term};
 
-use crate::{raw, reply};
+use crate::calls::SMALL_COUNT_MAX;
+use crate::{raw, reaper, reply};
 
+/// Own operations that are dropped or committed on a normal scheduler.
+const OWN_COUNT_MAX: usize = SMALL_COUNT_MAX / 2;
 const CHUNK_SLOTS: usize = 256;
 /// Chunks there can be: room for more transactions than a VM has processes by default.
 const CHUNKS: usize = 8192;
@@ -25,6 +28,19 @@ const CHUNKS: usize = 8192;
 pub(crate) struct Running {
     pub(crate) database: Arc<Database>,
     pub(crate) transaction: Transaction,
+}
+
+impl Running {
+    /// Whether ending it is more than a call on a normal scheduler does.
+    pub(crate) fn is_large(&self) -> bool {
+        self.transaction.own().count() > OWN_COUNT_MAX
+            || self.transaction.held_count() > SMALL_COUNT_MAX
+    }
+
+    /// Drops the own writes and frees all locks.
+    pub(crate) fn end(&mut self) {
+        self.transaction.end(self.database.engine().locks());
+    }
 }
 
 #[derive(Default)]
@@ -76,13 +92,25 @@ impl Guard {
             return;
         };
         slot.owner.store(0, Ordering::Release);
-        let running = slot.running.lock().take();
+        // A death is seen on a normal scheduler, and a call of the dead may still be at work.
+        let number = self.number;
+        match slot.running.try_lock() {
+            Some(mut running) => Self::abandon(number, running.take()),
+            None => reaper::run(move || Self::abandon(number, slot.running.lock().take())),
+        }
+    }
+
+    fn abandon(number: u32, running: Option<Running>) {
         if let Some(mut running) = running {
             let counters = running.database.engine().counters();
             counters.failures.fetch_add(1, Ordering::Relaxed);
-            running.transaction.end(running.database.engine().locks());
+            if running.is_large() {
+                reaper::run(move || running.end());
+            } else {
+                running.end();
+            }
         }
-        FREE.lock().push(self.number);
+        FREE.lock().push(number);
     }
 }
 

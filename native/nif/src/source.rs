@@ -25,7 +25,7 @@ enum Open<'a> {
     },
     Map {
         mark: Mark,
-        pairs: MapIterator<'a>,
+        pairs: Box<MapIterator<'a>>,
         value: Option<Term<'a>>,
     },
 }
@@ -169,7 +169,7 @@ fn pack_boxed<'a>(env: Env<'a>, term: Term<'a>, out: &mut Packer) -> Option<Opti
         }
         TermType::Map => {
             let pairs = term.map_size().ok()?;
-            let iterator = MapIterator::new(term)?;
+            let iterator = Box::new(MapIterator::new(term)?);
             Some(Open::Map {
                 mark: out.map_begin(pairs),
                 pairs: iterator,

@@ -8,7 +8,7 @@ use magnesia_engine::Table;
 use magnesia_engine::engine::{Published, Tables};
 use rustler::{Env, Term};
 
-use crate::{atoms, raw, reply};
+use crate::{atoms, raw, reaper, reply};
 
 static DATABASE: ArcSwapOption<Database> = ArcSwapOption::const_empty();
 
@@ -17,7 +17,11 @@ static TABLES: ArcSwapOption<Tables> = ArcSwapOption::const_empty();
 
 /// What a database that is opened here does with its tables.
 pub(crate) fn published() -> Published {
-    Box::new(|tables| TABLES.store(Some(Arc::clone(tables))))
+    Box::new(|tables| {
+        if let Some(old) = TABLES.swap(Some(Arc::clone(tables))) {
+            reaper::bury(old);
+        }
+    })
 }
 
 /// The open database, without counting a reference.
@@ -34,7 +38,13 @@ pub(crate) fn set(database: Arc<Database>) {
 /// Leaves no database open; returns the one that was.
 pub(crate) fn take() -> Option<Arc<Database>> {
     let database = DATABASE.swap(None);
-    TABLES.store(None);
+    // Whoever is in the middle of a read must not be the last to hold all rows.
+    if let Some(tables) = TABLES.swap(None) {
+        reaper::bury(tables);
+    }
+    if let Some(database) = &database {
+        reaper::bury(Arc::clone(database));
+    }
     database
 }
 

@@ -2,8 +2,8 @@
 //!
 //! Three families: the caller's mistake (`TooLarge`, `Empty`, `BadName`, `BadLimit`,
 //! `NotWritten`, `Busy`, `Stopped`), the disk's fault (`Io`, `Full`, `Damaged`, `TooNew`,
-//! `Broken`) and the state of the directory (`InUse`, `NoDirectory`). Errors are cheap to clone, because one failed sync is
-//! told to everyone who waited for it.
+//! `Broken`) and the state of the directory (`InUse`, `NoDirectory`). Errors are cheap to
+//! clone, because one failed sync is told to everyone who waited for it.
 
 use std::io;
 use std::sync::Arc;

@@ -5,7 +5,7 @@
 //! file is never removed: removing it would let two owners hold two files of one name.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use crate::error::StoreError;
@@ -53,6 +53,29 @@ impl LockFile {
         // Informative only: a full disk must not keep the owner from opening it.
         drop(file.write_all(format!("{}\n{owner}\n", std::process::id()).as_bytes()));
         Ok(Self { _file: file })
+    }
+
+    /// Takes the directory and changes nothing in it, not even the lock file's text; nothing
+    /// where there is no lock file, for then nobody owns the directory.
+    ///
+    /// # Errors
+    /// `InUse` with the owner's process id, `NoDirectory`, `Io`.
+    pub fn acquire_unchanged(dir: &Path) -> Result<Option<Self>, StoreError> {
+        if !dir.is_dir() {
+            return Err(StoreError::NoDirectory {
+                dir: dir.display().to_string(),
+            });
+        }
+        let io = |operation| move |error| StoreError::io(LOCK_NAME, operation, 0, error);
+        let mut file = match File::open(dir.join(LOCK_NAME)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            other => other.map_err(io("open"))?,
+        };
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self { _file: file })),
+            Err(TryLockError::WouldBlock) => Err(in_use(dir, &mut file)),
+            Err(TryLockError::Error(error)) => Err(io("lock")(error)),
+        }
     }
 }
 

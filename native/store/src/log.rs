@@ -2,7 +2,8 @@
 //!
 //! `record` is the layout of a frame and of a segment's header, `reader` looks at the bytes of
 //! one segment, `recover` decides at opening what is there, what was torn and what is damaged,
-//! `writer` appends and syncs, `salvage` reads past damage for an export. The format is in `docs/disk.md`.
+//! `writer` appends and syncs, `salvage` reads past damage for an export. The format is in
+//! `docs/disk.md`.
 //!
 //! Never here: what a record means.
 

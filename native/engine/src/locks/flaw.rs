@@ -17,6 +17,8 @@ pub(crate) enum Flaw {
     ForgetTableQueue,
     /// The end of a blocker wakes nobody whom it refused.
     ForgetRefused,
+    /// A waiter stays in its queue for an older holder.
+    StayForOlder,
 }
 
 impl Verdict {

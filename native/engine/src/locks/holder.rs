@@ -12,6 +12,7 @@ use super::tid::{OwnerId, Tid};
 /// Where one record lock of this transaction is.
 ///
 /// Two keys of one table with equal hashes make two equal slots; each release takes one of them.
+/// A wait that ended in a refusal leaves a slot with nothing behind it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Slot {
     pub(super) hash: u64,
@@ -74,6 +75,12 @@ impl Holder {
     #[must_use]
     pub fn holds_any(&self) -> bool {
         !self.slots.is_empty() || !self.tables.is_empty() || self.pending.is_some()
+    }
+
+    /// How many locks it holds.
+    #[must_use]
+    pub fn held_count(&self) -> usize {
+        self.slots.len() + self.tables.len()
     }
 
     /// Says whether the last request was queued and has not been asked for again since.

@@ -1,6 +1,7 @@
 //! Random histories against a lock table so plain that it can be read at a glance.
 //!
-//! The model keeps one list of holds and one queue, and looks at all of them for every question.
+//! The model keeps one list of holds and one queue, and looks at all of them for every question,
+//! in the words of `mnesia_locker`.
 //! Each answer, each wake-up and both listings must agree after each step. One thread only: races
 //! are the schedule explorer's part. Repeat a failure with `MAGNESIA_SEED=<seed>`.
 
@@ -44,6 +45,15 @@ fn overlap(one: &OwnedItem, other: &OwnedItem) -> bool {
     }
 }
 
+fn table_of(item: &OwnedItem) -> Option<u32> {
+    match item {
+        OwnedItem::Record { table, .. } | OwnedItem::Stick(table) | OwnedItem::Table(table) => {
+            Some(*table)
+        }
+        OwnedItem::Global { .. } => None,
+    }
+}
+
 impl Claim {
     fn conflicts(&self, other: &Self) -> bool {
         self.tid != other.tid
@@ -59,6 +69,8 @@ struct Model {
     /// Blocker, refused transaction, token once it waits.
     refused: Vec<(Tid, Tid, Option<u64>)>,
     wakes: Vec<(u64, u64, Wakeup)>,
+    /// Those whom an older holder met in a queue, until they release.
+    sent_away: Vec<Tid>,
 }
 
 impl Model {
@@ -92,12 +104,7 @@ impl Model {
         if self.covers(&claim) {
             return Outcome::Granted;
         }
-        let all = self.held.iter().chain(&self.queue);
-        match all
-            .filter(|other| other.conflicts(&claim))
-            .map(|other| other.tid)
-            .min()
-        {
+        match self.can_lock(&claim).or_else(|| self.check_queue(&claim)) {
             None => {
                 self.hold(claim);
                 Outcome::Granted
@@ -114,16 +121,51 @@ impl Model {
         }
     }
 
+    /// The oldest holder in the way.
+    fn can_lock(&self, claim: &Claim) -> Option<Tid> {
+        let met = self.held.iter().filter(|held| held.conflicts(claim));
+        met.map(|held| held.tid).min()
+    }
+
+    /// The one in a queue that refuses a new claim, or else any that it waits for.
+    fn check_queue(&self, claim: &Claim) -> Option<Tid> {
+        let youngest = |item: &OwnedItem| {
+            let queue = self.queue.iter().filter(|waiting| waiting.item == *item);
+            queue.map(|waiting| waiting.tid).max()
+        };
+        let whole = table_of(&claim.item).and_then(|table| youngest(&OwnedItem::Table(table)));
+        let is_whole = matches!(claim.item, OwnedItem::Table(_));
+        if claim.kind == Kind::Write || is_whole {
+            return whole;
+        }
+        let own = youngest(&claim.item);
+        match whole {
+            Some(tid) if tid < claim.tid && own.is_none_or(|own| own > claim.tid) => whole,
+            _ => own.or(whole),
+        }
+    }
+
     fn release(&mut self, tid: Tid, until: Until) {
         if until == Until::End {
             self.refused.retain(|(_, refused, _)| *refused != tid);
         }
-        let before = self.held.len() + self.queue.len();
-        self.held.retain(|held| held.tid != tid);
-        self.queue.retain(|waiting| waiting.tid != tid);
-        if before == self.held.len() + self.queue.len() {
+        let is_own = |claim: &&Claim| claim.tid == tid;
+        let own: Vec<_> = self.held.iter().chain(&self.queue).filter(is_own).collect();
+        let mut items: Vec<OwnedItem> = own.iter().map(|claim| claim.item.clone()).collect();
+        if items.is_empty() && !self.sent_away.contains(&tid) {
             return;
         }
+        // With a waiter for the table, whoever waits in the table is decided on again.
+        for item in &mut items {
+            if let Some(whole) = table_of(item).map(OwnedItem::Table)
+                && self.queue.iter().any(|waiting| waiting.item == whole)
+            {
+                *item = whole;
+            }
+        }
+        self.sent_away.retain(|left| *left != tid);
+        self.held.retain(|held| held.tid != tid);
+        self.queue.retain(|waiting| waiting.tid != tid);
         for (blocker, refused, token) in std::mem::take(&mut self.refused) {
             match token {
                 _ if blocker != tid => self.refused.push((blocker, refused, token)),
@@ -133,18 +175,42 @@ impl Model {
                 None => {}
             }
         }
-        while let Some(index) = (0..self.queue.len()).find(|&index| self.is_free(index)) {
-            let claim = self.queue.remove(index);
-            self.wakes
-                .push((claim.tid.counter, claim.token, Wakeup::Granted));
-            self.hold(claim);
+        for (index, item) in items.iter().enumerate() {
+            if !items[..index].contains(item) {
+                self.rearrange(item);
+            }
         }
     }
 
-    fn is_free(&self, index: usize) -> bool {
-        let claim = &self.queue[index];
-        let mut all = self.held.iter().chain(&self.queue[..index]);
-        !all.any(|other| other.conflicts(claim))
+    /// Tries those who wait for an item, or anywhere in it, from the youngest on.
+    fn rearrange(&mut self, item: &OwnedItem) {
+        let in_it = self.queue.iter().filter(|waiting| {
+            waiting.item == *item
+                || table_of(&waiting.item).map(OwnedItem::Table).as_ref() == Some(item)
+        });
+        let mut waiting: Vec<Claim> = in_it.cloned().collect();
+        waiting.sort_by_key(|claim| std::cmp::Reverse(claim.tid));
+        let mut stuck = Vec::new();
+        for claim in waiting {
+            if stuck.contains(&claim.item) {
+                continue;
+            }
+            let blocker = self.can_lock(&claim);
+            if blocker.is_some_and(|tid| tid > claim.tid) {
+                if matches!(claim.item, OwnedItem::Table(_)) {
+                    return;
+                }
+                stuck.push(claim.item);
+                continue;
+            }
+            self.queue.retain(|waiting| waiting.token != claim.token);
+            self.wakes
+                .push((claim.tid.counter, claim.token, Wakeup::Granted));
+            match blocker {
+                None => self.hold(claim),
+                Some(_) => self.sent_away.push(claim.tid),
+            }
+        }
     }
 }
 
@@ -344,6 +410,7 @@ fn the_model_catches_planted_bugs() {
         Flaw::WaitForOlder,
         Flaw::ForgetTableQueue,
         Flaw::ForgetRefused,
+        Flaw::StayForOlder,
     ] {
         let caught = (0..SEEDS).find_map(|seed| run(seed, Some(flaw)).err());
         assert!(caught.is_some(), "{flaw:?} passed");

@@ -1,7 +1,7 @@
 //! Holders and queue of one item, and the rule of who is in whose way.
 //!
-//! The same for records and tables. Order of the queue is that of the tokens; nobody is granted
-//! past an earlier waiter that it conflicts with. A transaction is never in its own way.
+//! The same for records and tables. The youngest is first in the queue: it is in the way of the
+//! older ones behind it, never the other way round. A transaction is never in its own way.
 
 use std::collections::VecDeque;
 
@@ -33,7 +33,7 @@ pub(super) struct Waiter {
     pub(super) token: u64,
 }
 
-/// What becomes of a new request.
+/// What becomes of a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Verdict {
     /// Nobody is in the way.
@@ -45,12 +45,26 @@ pub(super) enum Verdict {
 }
 
 impl Verdict {
-    /// Decides by the oldest of those in the way.
+    /// Decides by the oldest of the holders in the way.
     pub(super) fn on(tid: Tid, oldest: Option<Tid>) -> Self {
         match oldest {
             None => Self::Grant,
             Some(other) if other.is_older_than(tid) => Self::Refuse(other),
             Some(_) => Self::Queue,
+        }
+    }
+
+    /// Decides by a queue that a new request must not overtake: only its youngest counts, as all
+    /// others wait for that one.
+    pub(super) fn behind(tid: Tid, queue: &VecDeque<Waiter>) -> Self {
+        Self::on(tid, queue.front().map(|first| first.claim.tid))
+    }
+
+    /// The stricter of two, the first if both refuse.
+    pub(super) fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Refuse(_), _) | (Self::Queue, Self::Grant) => self,
+            _ => other,
         }
     }
 }
@@ -85,28 +99,14 @@ impl Claims {
         self.kind_of(tid).is_some() || self.queue.iter().any(|w| w.claim.tid == tid)
     }
 
-    /// The oldest holder or waiter that a new `claim` conflicts with.
+    pub(super) fn is_queued(&self, token: u64) -> bool {
+        self.queue.iter().any(|waiter| waiter.token == token)
+    }
+
+    /// The oldest holder that `claim` conflicts with.
     pub(super) fn obstacle(&self, claim: &Claim) -> Option<Tid> {
-        let queued = self.queue.iter().map(|waiter| &waiter.claim);
-        let all = self.holdings.iter().chain(queued);
-        all.filter(|other| claim.conflicts(other))
-            .map(|other| other.tid)
-            .min()
-    }
-
-    pub(super) fn is_held_against(&self, claim: &Claim) -> bool {
-        self.holdings.iter().any(|held| claim.conflicts(held))
-    }
-
-    /// Says whether someone who came before `waiter` still waits and conflicts with it.
-    pub(super) fn is_queued_before(&self, waiter: &Waiter) -> bool {
-        let earlier = self
-            .queue
-            .iter()
-            .take_while(|other| other.token < waiter.token);
-        earlier
-            .into_iter()
-            .any(|other| waiter.claim.conflicts(&other.claim))
+        let met = self.holdings.iter().filter(|held| claim.conflicts(held));
+        met.map(|held| held.tid).min()
     }
 
     /// Adds or strengthens a hold; returns what it was before.
@@ -122,12 +122,9 @@ impl Claims {
     }
 
     pub(super) fn enqueue(&mut self, waiter: Waiter) {
-        debug_assert!(
-            self.queue
-                .back()
-                .is_none_or(|last| last.token < waiter.token)
-        );
-        self.queue.push_back(waiter);
+        let is_younger = |other: &Waiter| waiter.claim.tid.is_older_than(other.claim.tid);
+        let index = self.queue.partition_point(is_younger);
+        self.queue.insert(index, waiter);
     }
 
     /// Takes a hold away; returns what it was.

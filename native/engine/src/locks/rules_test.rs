@@ -186,9 +186,8 @@ fn an_upgrade_conflicts_with_other_readers_only() {
     };
     assert_eq!(post.take(), [(1, token, Wakeup::Granted)]);
     assert_eq!(table.acquire(&mut one, record(b"x"), Kind::Write), GRANTED);
-    let held = table.held();
-    assert_eq!(held.len(), 1);
-    assert_eq!((held[0].kind, held[0].tid), (Kind::Write, tid(1)));
+    let held: Vec<_> = table.held().into_iter().map(|h| (h.kind, h.tid)).collect();
+    assert_eq!(held, [(Kind::Read, tid(1)), (Kind::Write, tid(1))]);
     table.release_all(&mut one, Until::End);
     assert_eq!(table.acquire(&mut two, record(b"x"), Kind::Read), GRANTED);
     assert_eq!(table.acquire(&mut two, record(b"x"), Kind::Write), GRANTED);
@@ -285,7 +284,8 @@ fn nobody_overtakes_an_earlier_waiter_that_conflicts() {
     assert!(table.is_empty());
 }
 
-/// A table's waiter holds back newer requests for records, and its death lets them on.
+/// A table's waiter holds back every new request for records, and its death lets them on, the
+/// youngest first.
 #[test]
 fn a_cancelled_waiter_lets_those_behind_it_on() {
     let (post, table) = setup();
@@ -296,16 +296,74 @@ fn a_cancelled_waiter_lets_those_behind_it_on() {
     );
     token_of(table.acquire(&mut scan, T, Kind::Read));
     let (mut reader, mut writer) = (begin(&table, 3), begin(&table, 4));
-    assert_eq!(
-        table.acquire(&mut reader, record(b"y"), Kind::Read),
-        GRANTED
-    );
-    let token = token_of(table.acquire(&mut writer, record(b"z"), Kind::Write));
+    let reads = token_of(table.acquire(&mut reader, record(b"y"), Kind::Read));
+    let writes = token_of(table.acquire(&mut writer, record(b"z"), Kind::Write));
+    let mut young = begin(&table, 6);
+    let refused = table.acquire(&mut young, record(b"w"), Kind::Read);
+    assert_eq!(refused, Outcome::Die { blocker: tid(5) });
     table.release_all(&mut scan, Until::End);
-    assert_eq!(post.take(), [(4, token, Wakeup::Granted)]);
+    let both = [(4, writes, Wakeup::Granted), (3, reads, Wakeup::Granted)];
+    assert_eq!(post.take(), both);
+    table.release_all(&mut young, Until::End);
     for mut tx in [holder, reader, writer] {
         table.release_all(&mut tx, Until::End);
     }
+    assert!(table.is_empty());
+}
+
+/// Those who wait for a record hold back its readers, not the reader that becomes its writer.
+#[test]
+fn an_upgrade_overtakes_those_who_wait_for_the_record() {
+    let (post, table) = setup();
+    let (mut old, mut young) = (begin(&table, 1), begin(&table, 2));
+    assert_eq!(table.acquire(&mut young, record(b"x"), Kind::Read), GRANTED);
+    let token = token_of(table.acquire(&mut old, record(b"x"), Kind::Write));
+    assert_eq!(
+        table.acquire(&mut young, record(b"x"), Kind::Write),
+        GRANTED
+    );
+    table.release_all(&mut young, Until::End);
+    assert_eq!(post.take(), [(1, token, Wakeup::Granted)]);
+    table.release_all(&mut old, Until::End);
+    assert!(table.is_empty());
+}
+
+/// Those who wait for a record do not hold back a lock of its table.
+#[test]
+fn a_table_lock_passes_by_those_who_wait_for_records() {
+    let (post, table) = setup();
+    let (mut old, mut young) = (begin(&table, 1), begin(&table, 2));
+    assert_eq!(
+        table.acquire(&mut young, record(b"x"), Kind::Write),
+        GRANTED
+    );
+    let token = token_of(table.acquire(&mut old, record(b"x"), Kind::Write));
+    assert_eq!(table.acquire(&mut young, T, Kind::Write), GRANTED);
+    table.release_all(&mut young, Until::End);
+    assert_eq!(post.take(), [(1, token, Wakeup::Granted)]);
+    table.release_all(&mut old, Until::End);
+    assert!(table.is_empty());
+}
+
+/// An older one that passed by a waiter refuses it when the younger one before it is gone.
+#[test]
+fn a_waiter_that_is_left_with_an_older_holder_is_refused() {
+    let (post, table) = setup();
+    let (mut old, mut middle, mut young) = (begin(&table, 1), begin(&table, 2), begin(&table, 3));
+    assert_eq!(table.acquire(&mut young, record(b"x"), Kind::Read), GRANTED);
+    let token = token_of(table.acquire(&mut middle, record(b"x"), Kind::Write));
+    assert_eq!(table.acquire(&mut old, T, Kind::Read), GRANTED);
+    table.release_all(&mut young, Until::End);
+    assert_eq!(post.take(), [(2, token, Wakeup::Granted)]);
+    assert_eq!(table.queued(), []);
+    let refused = table.acquire(&mut middle, record(b"x"), Kind::Write);
+    assert_eq!(refused, Outcome::Die { blocker: tid(1) });
+    let Await::Wait { token } = table.await_end(&mut middle) else {
+        panic!("the old one is alive")
+    };
+    table.release_all(&mut old, Until::End);
+    assert_eq!(post.take(), [(2, token, Wakeup::BlockerGone)]);
+    table.release_all(&mut middle, Until::End);
     assert!(table.is_empty());
 }
 
@@ -317,7 +375,7 @@ fn death_in_any_state_releases_everything() {
     assert_eq!(table.acquire(&mut a, record(b"x"), Kind::Write), GRANTED);
     let token = token_of(table.acquire(&mut b, record(b"x"), Kind::Write));
     let refused = table.acquire(&mut c, record(b"x"), Kind::Write);
-    assert_eq!(refused, Outcome::Die { blocker: tid(1) });
+    assert_eq!(refused, Outcome::Die { blocker: tid(2) });
     assert!(matches!(table.await_end(&mut c), Await::Wait { .. }));
     table.release_all(&mut c, Until::End);
     table.release_all(&mut a, Until::End);
@@ -354,7 +412,7 @@ fn globals_and_sticks_are_items_of_their_own() {
     table.sticky().stick(7);
     assert!(table.sticky().is_stuck(7));
     table.forget_table(7);
-    assert!(!table.sticky().is_stuck(7));
+    assert!(table.sticky().is_stuck(7));
     table.release_all(&mut a, Until::End);
     table.release_all(&mut b, Until::End);
     assert!(table.is_empty());

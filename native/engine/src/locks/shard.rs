@@ -58,6 +58,40 @@ impl Record {
     fn is_in(&self, slot: Slot) -> bool {
         self.hash == slot.hash && self.table == slot.table
     }
+
+    /// The first in the queue, and what to do with it now.
+    fn first(&self, state: &TableState) -> Option<(Waiter, Verdict)> {
+        let first = *self.claims.queue.front()?;
+        let claim = &first.claim;
+        let oldest = older(self.claims.obstacle(claim), state.claims.obstacle(claim));
+        Some((first, Verdict::on(claim.tid, oldest)))
+    }
+
+    #[cfg(test)]
+    fn is_first_refused(&self, state: &TableState) -> bool {
+        matches!(self.first(state), Some((_, Verdict::Refuse(_))))
+    }
+
+    /// Decides again on the first in the queue; says whether it left.
+    ///
+    /// One that an older holder is in the way of leaves with nothing, and hears of the refusal when
+    /// it asks again: a table's lock passes by those who wait for records.
+    fn let_on_first(&mut self, state: &mut TableState, wakes: &mut Wakes) -> bool {
+        let Some((Waiter { claim, token }, verdict)) = self.first(state) else {
+            return false;
+        };
+        if verdict == Verdict::Queue {
+            return false;
+        }
+        self.claims.queue.pop_front();
+        assert!(state.waiting > 0, "a waiter leaves which was never counted");
+        state.waiting -= 1;
+        if verdict == Verdict::Grant {
+            state.recount(self.claims.hold(claim), Some(claim.kind));
+        }
+        wakes.push(claim.owner, token, Wakeup::Granted);
+        true
+    }
 }
 
 /// What one shard knows of one table: its locks as a whole, and how many of its records' are here.
@@ -93,9 +127,9 @@ impl TableState {
         }
     }
 
-    /// Says whether a lock of `kind` on the whole table could meet any record of this shard.
+    /// Says whether a lock of `kind` on the whole table could meet a record lock of this shard.
     fn concerns(&self, kind: Kind) -> bool {
-        self.waiting > 0 || self.writers > 0 || (kind == Kind::Write && self.readers > 0)
+        self.writers > 0 || (kind == Kind::Write && self.readers > 0)
     }
 }
 
@@ -166,6 +200,7 @@ impl Shard {
     ) -> Answer {
         let state = state_of(&mut self.tables, place.table);
         let mut oldest = state.claims.obstacle(&claim);
+        let mut behind = Verdict::Grant;
         let entry = self
             .records
             .entry(place.hash, |record| record.is_at(&place), |r| r.hash);
@@ -177,8 +212,16 @@ impl Shard {
                 return Answer::Granted { is_new: false };
             }
             oldest = older(oldest, claims.obstacle(&claim));
+            // A reader does not overtake those who wait for the record; a writer does, as nobody
+            // else holds the record then and those who wait are older.
+            if claim.kind == Kind::Read {
+                behind = Verdict::behind(claim.tid, &claims.queue);
+            }
         }
-        let verdict = Verdict::on(claim.tid, oldest);
+        let verdict = match Verdict::on(claim.tid, oldest) {
+            Verdict::Grant => behind.and(Verdict::behind(claim.tid, &state.claims.queue)),
+            settled => settled,
+        };
         #[cfg(test)]
         let verdict = verdict.bent(self.flaw, own.is_some());
         if let Verdict::Refuse(blocker) = verdict {
@@ -200,36 +243,44 @@ impl Shard {
         }
     }
 
-    /// Releases one record lock and queue entry; says whether someone waits for the whole table.
-    pub(super) fn release(&mut self, slot: Slot, tid: Tid, wakes: &mut Wakes) -> bool {
+    /// Says whether someone waits for the whole of `table`.
+    pub(super) fn is_awaited(&self, table: u32) -> bool {
+        #[cfg(test)]
+        if self.flaw == Some(Flaw::ForgetTableQueue) {
+            return false;
+        }
+        self.known_table(table)
+            .is_some_and(|state| !state.claims.queue.is_empty())
+    }
+
+    /// Releases one record lock and queue entry, if it is there still, and lets on those who wait
+    /// for the record if nobody waits for its table.
+    pub(super) fn release(&mut self, slot: Slot, tid: Tid, wakes: &mut Wakes) {
+        let is_awaited = self.is_awaited(slot.table);
         let state = state_of(&mut self.tables, slot.table);
         let is_it = |record: &Record| record.is_in(slot) && record.claims.involves(tid);
-        let Ok(mut entry) = self.records.find_entry(slot.hash, is_it) else {
-            debug_assert!(false, "a holder lists a record lock which is not there");
-            return false;
-        };
-        let record = entry.get_mut();
-        state.recount(record.claims.release(tid), None);
-        #[cfg(test)]
-        let forgets = self.flaw == Some(Flaw::ForgetCancel);
-        #[cfg(not(test))]
-        let forgets = false;
-        if !forgets && record.claims.cancel(tid) {
-            state.waiting -= 1;
+        if let Ok(mut entry) = self.records.find_entry(slot.hash, is_it) {
+            let record = entry.get_mut();
+            state.recount(record.claims.release(tid), None);
+            #[cfg(test)]
+            let forgets = self.flaw == Some(Flaw::ForgetCancel);
+            #[cfg(not(test))]
+            let forgets = false;
+            if !forgets && record.claims.cancel(tid) {
+                state.waiting -= 1;
+            }
+            #[cfg(test)]
+            let is_awaited = is_awaited
+                || self.flaw == Some(Flaw::StayForOlder) && record.is_first_refused(state);
+            while !is_awaited && record.let_on_first(state, wakes) {}
+            if record.claims.is_empty() {
+                entry.remove();
+            }
         }
-        if record.claims.is_empty() {
-            entry.remove();
-        } else if !record.claims.queue.is_empty() {
-            grant_queued(record, state, wakes);
-        }
-        let is_awaited = !state.claims.queue.is_empty();
         self.depart(tid, wakes);
         if self.records.is_empty() && self.records.capacity() > RECORDS_KEPT {
             self.records = HashTable::new();
         }
-        #[cfg(test)]
-        let is_awaited = is_awaited && self.flaw != Some(Flaw::ForgetTableQueue);
-        is_awaited
     }
 
     /// `tid` has released something here: those it refused hear of it.
@@ -263,62 +314,47 @@ impl Shard {
         oldest
     }
 
-    /// Says whether a record here keeps a waiter for the whole table waiting.
-    pub(super) fn delays(&self, table: u32, waiter: &Waiter) -> bool {
-        let is_concerned = self
+    /// Everyone who waits for a record of `table` here: age, the record's hash, and token.
+    pub(super) fn waiters(&self, table: u32) -> impl Iterator<Item = (Tid, u64, u64)> {
+        let is_awaited = self
             .known_table(table)
-            .is_some_and(|state| state.concerns(waiter.claim.kind));
-        is_concerned
-            && self
-                .records
-                .iter()
-                .filter(|record| record.table == table)
-                .any(|record| {
-                    record.claims.is_held_against(&waiter.claim)
-                        || record.claims.is_queued_before(waiter)
-                })
-    }
-
-    /// Grants what can be granted to those who wait for records of `table`.
-    pub(super) fn grant_records(&mut self, table: u32, wakes: &mut Wakes) {
-        let state = state_of(&mut self.tables, table);
-        if state.waiting == 0 {
-            return;
-        }
-        for record in self
+            .is_some_and(|state| state.waiting > 0);
+        let records = self
             .records
-            .iter_mut()
-            .filter(|record| record.table == table)
-        {
-            grant_queued(record, state, wakes);
-        }
+            .iter()
+            .filter(move |r| is_awaited && r.table == table);
+        records.flat_map(|record| {
+            let queue = record.claims.queue.iter();
+            queue.map(|waiter| (waiter.claim.tid, record.hash, waiter.token))
+        })
     }
-}
 
-/// Grants one record to its waiters in order, as far as nobody earlier is in the way.
-fn grant_queued(record: &mut Record, state: &mut TableState, wakes: &mut Wakes) {
-    let mut index = 0;
-    while let Some(waiter) = record.claims.queue.get(index).copied() {
-        let passes_reader = index > 0 && waiter.claim.kind == Kind::Write;
-        let is_blocked = passes_reader
-            || record.claims.is_held_against(&waiter.claim)
-            || state.claims.is_held_against(&waiter.claim)
-            || state.claims.is_queued_before(&waiter);
-        if is_blocked && waiter.claim.kind == Kind::Write {
+    /// Decides again on one who waits for a record of `table`, unless somebody younger stays
+    /// before it.
+    pub(super) fn let_on(&mut self, table: u32, hash: u64, token: u64, wakes: &mut Wakes) {
+        let state = state_of(&mut self.tables, table);
+        let is_it = |record: &Record| {
+            let first = record.claims.queue.front();
+            record.table == table && first.is_some_and(|waiter| waiter.token == token)
+        };
+        let Ok(mut entry) = self.records.find_entry(hash, is_it) else {
+            return;
+        };
+        #[cfg(test)]
+        if self.flaw == Some(Flaw::StayForOlder) && entry.get().is_first_refused(state) {
             return;
         }
-        if is_blocked {
-            index += 1;
-            continue;
+        entry.get_mut().let_on_first(state, wakes);
+        if entry.get().claims.is_empty() {
+            entry.remove();
         }
-        record.claims.queue.remove(index);
-        let before = record.claims.hold(waiter.claim);
-        state.recount(before, Some(waiter.claim.kind));
-        assert!(
-            state.waiting > 0,
-            "a waiter is granted which was never counted"
-        );
-        state.waiting -= 1;
-        wakes.push(waiter.claim.owner, waiter.token, Wakeup::Granted);
+    }
+
+    /// Says how strongly a transaction holds one record.
+    pub(super) fn kind_of(&self, place: &Place<'_>, tid: Tid) -> Option<Kind> {
+        let record = self
+            .records
+            .find(place.hash, |record| record.is_at(place))?;
+        record.claims.kind_of(tid)
     }
 }

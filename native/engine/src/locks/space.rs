@@ -233,19 +233,20 @@ impl LockTable {
             ),
             Pending::Table { table, token, .. } => {
                 let shard = self.shards[0].lock();
-                let queue = shard.known_table(table).map(|state| &state.claims.queue);
-                (
-                    queue.is_some_and(|queue| queue.iter().any(|w| w.token == token)),
-                    token,
-                )
+                let claims = shard.known_table(table).map(|state| &state.claims);
+                let is_queued = claims.is_some_and(|claims| claims.is_queued(token));
+                let held = claims.and_then(|claims| claims.kind_of(tx.tid()));
+                drop(shard);
+                if let Some(kind) = held {
+                    tx.note_table(table, kind);
+                }
+                (is_queued, token)
             }
         };
         if is_queued {
             return Some(token);
         }
-        if let Some(Pending::Table { table, kind, .. }) = tx.pending.take() {
-            tx.note_table(table, kind);
-        }
+        tx.pending = None;
         None
     }
 
@@ -276,43 +277,46 @@ impl LockTable {
             return;
         }
         let mut wakes = Wakes::default();
-        let mut tables = SmallVec::<[u32; 4]>::new();
         let tid = tx.tid();
-        for slot in tx.slots.drain(..) {
+        // Records of a table that someone waits for are released with all mutexes held: whoever is
+        // next, for the record or for the table, is decided at once.
+        tx.slots.retain(|slot| {
             let mut shard = self.shards[self.index(slot.hash)].lock();
-            if shard.release(slot, tid, &mut wakes) && !tables.contains(&slot.table) {
-                tables.push(slot.table);
+            let is_awaited = shard.is_awaited(slot.table);
+            if !is_awaited {
+                shard.release(*slot, tid, &mut wakes);
             }
+            is_awaited
+        });
+        if let Some(Pending::Table { table, kind, .. }) = tx.pending.take() {
+            tx.note_table(table, kind);
         }
-        let pending = tx.pending.take();
-        self.release_tables(tx, pending, &tables, &mut wakes);
+        self.release_tables(tx, &mut wakes);
         debug_assert!(!tx.holds_any());
         self.send(wakes);
     }
 
-    /// Releases whole tables, and grants in those and in the `awaited` ones.
-    fn release_tables(
-        &self,
-        tx: &mut Holder,
-        pending: Option<Pending>,
-        awaited: &[u32],
-        wakes: &mut Wakes,
-    ) {
-        if let Some(Pending::Table { table, kind, .. }) = pending {
-            tx.note_table(table, kind);
-        }
-        if tx.tables.is_empty() && awaited.is_empty() {
+    /// Releases whole tables and the records that are left, and lets on whoever waits there.
+    fn release_tables(&self, tx: &mut Holder, wakes: &mut Wakes) {
+        if tx.tables.is_empty() && tx.slots.is_empty() {
             return;
         }
+        let tid = tx.tid();
         let mut whole = self.whole();
-        for &(table, _) in &tx.tables {
-            whole.release(table, tx.tid(), wakes);
-            whole.grant(table, wakes);
+        let mut tables = SmallVec::<[u32; 4]>::new();
+        for (table, _) in tx.tables.drain(..) {
+            whole.release(table, tid, wakes);
+            tables.push(table);
         }
-        for &table in awaited {
-            whole.grant(table, wakes);
+        for slot in tx.slots.drain(..) {
+            whole.shards[self.index(slot.hash)].release(slot, tid, wakes);
+            if !tables.contains(&slot.table) {
+                tables.push(slot.table);
+            }
         }
-        tx.tables.clear();
+        for table in tables {
+            whole.let_on(table, wakes);
+        }
     }
 
     fn cancel_refusal(&self, tx: &mut Holder) {
@@ -341,15 +345,28 @@ impl LockTable {
         self.whole().queued()
     }
 
-    /// Which tables are stuck to this node.
+    /// Which tables are stuck to this node, by the numbers of their names.
     #[must_use]
     pub fn sticky(&self) -> &StuckTables {
         &self.stuck
     }
 
+    /// Says whether a transaction holds a record as strongly as this, by its own lock or its
+    /// table's.
+    #[must_use]
+    pub fn holds(&self, tx: &Holder, table: u32, key: &[u8], hash: u64, kind: Kind) -> bool {
+        let place = Place::new(table, key, hash);
+        let covers = |held: Option<Kind>| held.is_some_and(|held| held.covers(kind));
+        covers(tx.table_kind(table))
+            || covers(
+                self.shards[self.index(place.hash)]
+                    .lock()
+                    .kind_of(&place, tx.tid()),
+            )
+    }
+
     /// Drops the counters of a deleted table; its locks, if any are left, stay until released.
     pub fn forget_table(&self, table: u32) {
-        self.stuck.unstick(table);
         for shard in &mut self.whole().shards {
             shard.forget_table(table);
         }

@@ -10,7 +10,8 @@ use super::tid::OwnerId;
 /// Why a waiting transaction is woken.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Wakeup {
-    /// The queued request with this token is held now.
+    /// The queued request with this token has left the queue: ask for the same again. It is held
+    /// now, or an older transaction came in its way and the answer is a refusal.
     Granted,
     /// The transaction that refused this one has released what it held.
     BlockerGone,

@@ -4,6 +4,8 @@
 //! so this can't deadlock, and a table lock is in all shards or in none. The copies of a table's
 //! holders and queue are equal in all shards; shard 0 speaks for them.
 
+use std::cmp::Reverse;
+
 use smallvec::SmallVec;
 
 use super::queue::{Claim, Verdict, Waiter};
@@ -29,7 +31,7 @@ pub(super) struct Whole<'a> {
 }
 
 impl Whole<'_> {
-    /// The oldest one in the way of a new claim, and the shard where it was met.
+    /// The oldest holder in the way of a claim, and the shard where it was met.
     fn obstacle(&self, table: u32, claim: &Claim) -> Option<(Tid, usize)> {
         let shards = self.shards.iter().enumerate();
         let met = shards.filter_map(|(index, shard)| {
@@ -39,15 +41,21 @@ impl Whole<'_> {
     }
 
     /// Decides on a request for a table, and does what was decided.
+    ///
+    /// Of those who wait only the table's own count, not those for its records.
     pub(super) fn request(&mut self, table: u32, claim: Claim, token: u64) -> Answer {
         let met = self.obstacle(table, &claim);
-        match (Verdict::on(claim.tid, met.map(|(tid, _)| tid)), met) {
-            (Verdict::Refuse(blocker), Some((_, shard))) => Answer::Refused(blocker, shard),
-            (Verdict::Grant, _) => {
+        let verdict = match Verdict::on(claim.tid, met.map(|(tid, _)| tid)) {
+            Verdict::Grant => Verdict::behind(claim.tid, &self.shards[0].table(table).claims.queue),
+            settled => settled,
+        };
+        match verdict {
+            Verdict::Refuse(blocker) => Answer::Refused(blocker, met.map_or(0, |(_, at)| at)),
+            Verdict::Grant => {
                 self.hold(table, claim);
                 Answer::Granted
             }
-            _ => {
+            Verdict::Queue => {
                 for shard in &mut self.shards {
                     shard.table(table).claims.enqueue(Waiter { claim, token });
                 }
@@ -73,50 +81,59 @@ impl Whole<'_> {
         }
     }
 
-    /// Grants whatever can be granted in `table`, until nothing more can.
-    pub(super) fn grant(&mut self, table: u32, wakes: &mut Wakes) {
-        loop {
-            for shard in &mut self.shards {
-                shard.grant_records(table, wakes);
-            }
-            if !self.grant_table(table, wakes) {
-                return;
+    /// Lets on those who wait for `table` or its records, the youngest first: as long as one stays,
+    /// older ones stay behind it, those for the same record or, if it is for the table, all.
+    pub(super) fn let_on(&mut self, table: u32, wakes: &mut Wakes) {
+        let mut waiters: Vec<_> = self.waiters(table).collect();
+        waiters.sort_unstable_by_key(|&(tid, ..)| Reverse(tid));
+        for (_, record, token) in waiters {
+            match record {
+                Some((index, hash)) => self.shards[index].let_on(table, hash, token, wakes),
+                None if self.let_on_first(table, wakes) => {}
+                None => return,
             }
         }
     }
 
-    /// Grants those who wait for the whole table; says whether there was one.
-    fn grant_table(&mut self, table: u32, wakes: &mut Wakes) -> bool {
-        let mut has_granted = false;
-        let mut index = 0;
-        while let Some(waiter) = self.waiter(table, index) {
-            if self.delays(table, &waiter) {
-                index += 1;
-                continue;
-            }
-            for shard in &mut self.shards {
-                shard.table(table).claims.queue.remove(index);
-            }
-            self.hold(table, waiter.claim);
-            wakes.push(waiter.claim.owner, waiter.token, Wakeup::Granted);
-            has_granted = true;
-        }
-        has_granted
-    }
-
-    fn waiter(&self, table: u32, index: usize) -> Option<Waiter> {
-        let state = self.shards.first()?.known_table(table)?;
-        state.claims.queue.get(index).copied()
-    }
-
-    fn delays(&self, table: u32, waiter: &Waiter) -> bool {
-        let state = self
+    /// Everyone who waits in a table: age, shard and hash if it is for a record, and token.
+    fn waiters(&self, table: u32) -> impl Iterator<Item = (Tid, Option<(usize, u64)>, u64)> {
+        let state = self.shards.first().and_then(|s| s.known_table(table));
+        let whole = state.into_iter().flat_map(|state| &state.claims.queue);
+        let records = self
             .shards
-            .first()
-            .and_then(|shard| shard.known_table(table));
-        let is_delayed = state.is_some_and(|state| {
-            state.claims.is_held_against(&waiter.claim) || state.claims.is_queued_before(waiter)
-        });
-        is_delayed || self.shards.iter().any(|shard| shard.delays(table, waiter))
+            .iter()
+            .enumerate()
+            .flat_map(move |(index, shard)| {
+                let waiters = shard.waiters(table);
+                waiters.map(move |(tid, hash, token)| (tid, Some((index, hash)), token))
+            });
+        whole
+            .map(|waiter| (waiter.claim.tid, None, waiter.token))
+            .chain(records)
+    }
+
+    /// Decides again on the first who waits for the whole table; says whether it left.
+    fn let_on_first(&mut self, table: u32, wakes: &mut Wakes) -> bool {
+        let state = self.shards.first().and_then(|s| s.known_table(table));
+        let Some(&Waiter { claim, token }) = state.and_then(|s| s.claims.queue.front()) else {
+            return false;
+        };
+        let met = self.obstacle(table, &claim).map(|(tid, _)| tid);
+        let verdict = Verdict::on(claim.tid, met);
+        if verdict == Verdict::Queue {
+            return false;
+        }
+        for shard in &mut self.shards {
+            shard.table(table).claims.queue.pop_front();
+        }
+        if verdict == Verdict::Grant {
+            self.hold(table, claim);
+        } else {
+            for shard in &mut self.shards {
+                shard.depart(claim.tid, wakes);
+            }
+        }
+        wakes.push(claim.owner, token, Wakeup::Granted);
+        true
     }
 }

@@ -6,10 +6,10 @@
 //! body constructs are written, into a [`Scratch`] that is reused. [`access`] says which keys
 //! or ranges can match at all.
 //!
-//! Map of the room: `variable` and `words` know the atoms; `head` and `expression` compile
-//! into steps and code; `flat` runs the commonest clauses the short way; `machine` is a run's state, `walk` runs heads, `run` runs code, `call`,
-//! `arithmetic` and `node` are the functions, `construct` makes composites; `range` and
-//! `access` find candidates.
+//! Map of the room: `variable` and `words` know the atoms; `head` and `expression` compile into
+//! steps and code; `flat` runs the commonest clauses the short way; `machine` is a run's state,
+//! `walk` runs heads, `run` runs code, `call`, `arithmetic` and `node` are the functions,
+//! `construct` makes composites; `range` and `access` find candidates.
 //!
 //! Never here: tables, locks, threads. Nothing recurses on the specification or on data.
 

@@ -26,6 +26,34 @@ pub struct Transaction {
     outer: Vec<Overlay>,
 }
 
+/// What became of a request for a sticky lock.
+#[derive(Debug, Clone, Copy)]
+pub struct StickyOutcome {
+    /// The answer of the lock table.
+    pub outcome: Outcome,
+    /// Whether the table was stuck to this node before, and the lock is a new one.
+    pub was_stuck: bool,
+}
+
+impl From<Outcome> for StickyOutcome {
+    /// Of a lock whose answer does not depend on the stick.
+    fn from(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            was_stuck: false,
+        }
+    }
+}
+
+impl StickyOutcome {
+    fn of_stuck(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            was_stuck: true,
+        }
+    }
+}
+
 impl Transaction {
     /// Begins a transaction.
     #[must_use]
@@ -41,6 +69,12 @@ impl Transaction {
     #[must_use]
     pub fn tid(&self) -> Tid {
         self.holder.tid()
+    }
+
+    /// How many locks it holds.
+    #[must_use]
+    pub fn held_count(&self) -> usize {
+        self.holder.held_count()
     }
 
     /// The own writes.
@@ -94,23 +128,50 @@ impl Transaction {
     }
 
     /// Locks a record for writing and makes the table stick to this node.
-    pub fn lock_sticky(&mut self, locks: &LockTable, table: u32, key: &[u8]) -> Outcome {
-        if locks.sticky().is_stuck(table) {
-            return self.lock_record(locks, table, key, Kind::Write);
+    ///
+    /// The first sticky lock of a table of that name also takes the whole table for reading and
+    /// its stick; with a write lock on the record already there is nothing to do.
+    pub fn lock_sticky(&mut self, locks: &LockTable, table: &Table, key: &[u8]) -> StickyOutcome {
+        let (id, name) = (table.id(), table.definition().name.handle());
+        let is_held = || locks.holds(&self.holder, id, key, hash::hash(key), Kind::Write);
+        if !self.holder.is_waiting() && is_held() {
+            return Outcome::Granted.into();
         }
-        let outcome = locks.acquire(&mut self.holder, Item::Table(table), Kind::Read);
-        if !matches!(outcome, Outcome::Granted) {
-            return outcome;
+        if locks.sticky().is_stuck(name) {
+            let outcome = self.lock_record(locks, id, key, Kind::Write);
+            return StickyOutcome::of_stuck(outcome);
         }
-        let outcome = self.lock_record(locks, table, key, Kind::Write);
-        if !matches!(outcome, Outcome::Granted) {
-            return outcome;
+        let mut outcome = self.lock_table(locks, id, Kind::Read);
+        if outcome == Outcome::Granted {
+            outcome = self.lock_record(locks, id, key, Kind::Write);
         }
-        let outcome = locks.acquire(&mut self.holder, Item::Stick(table), Kind::Write);
-        if matches!(outcome, Outcome::Granted) {
-            locks.sticky().stick(table);
+        if outcome == Outcome::Granted {
+            outcome = locks.acquire(&mut self.holder, Item::Stick(id), Kind::Write);
         }
-        outcome
+        if outcome == Outcome::Granted {
+            locks.sticky().stick(name);
+        }
+        outcome.into()
+    }
+
+    /// Locks a whole table for writing and makes it stick to this node.
+    pub fn lock_table_sticky(&mut self, locks: &LockTable, table: &Table) -> StickyOutcome {
+        let (id, name) = (table.id(), table.definition().name.handle());
+        if self.holder.table_kind(id) == Some(Kind::Write) {
+            return Outcome::Granted.into();
+        }
+        if locks.sticky().is_stuck(name) {
+            let outcome = self.lock_table(locks, id, Kind::Write);
+            return StickyOutcome::of_stuck(outcome);
+        }
+        let mut outcome = self.lock_table(locks, id, Kind::Read);
+        if outcome == Outcome::Granted {
+            outcome = self.lock_table(locks, id, Kind::Write);
+        }
+        if outcome == Outcome::Granted {
+            locks.sticky().stick(name);
+        }
+        outcome.into()
     }
 
     /// Locks a whole table.

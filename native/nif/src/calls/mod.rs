@@ -14,4 +14,4 @@ mod transform;
 mod write;
 
 /// Rows or operations that a call on a normal scheduler handles; beyond, it answers `large`.
-const SMALL_COUNT_MAX: usize = 1000;
+pub(crate) const SMALL_COUNT_MAX: usize = 1000;

@@ -119,7 +119,9 @@ fn table_create<'a>(env: Env<'a>, arguments: [Term<'a>; 8]) -> Term<'a> {
     ] = arguments;
     state::with_database(env, |database| {
         checked(env, || {
-            let indexes = source::list(indexes)?.into_iter().map(|index| index.decode().ok());
+            let indexes = source::list(indexes)?
+                .into_iter()
+                .map(|index| index.decode().ok());
             let mut indexes = indexes.collect::<Option<Vec<usize>>>()?;
             indexes.sort_unstable();
             indexes.dedup();

@@ -14,7 +14,7 @@ use magnesia_term::{Atom, Packer, Row};
 use rustler::{Encoder, Env, Resource, ResourceArc, Term};
 
 use crate::raw::{self, Word, nif};
-use crate::{atoms, record, reply, sink, source, state};
+use crate::{atoms, reaper, record, reply, sink, source, state};
 
 nif!("select_all", 2, Normal, select_all);
 nif!("select_all_more", 2, Normal, select_all_more);
@@ -34,6 +34,15 @@ struct Held(Cursor);
 
 #[rustler::resource_impl]
 impl Resource for Held {}
+
+impl Drop for Held {
+    /// The last one that walks a deleted table would drop its rows on a normal scheduler.
+    fn drop(&mut self) {
+        if self.0.table().is_retired() {
+            reaper::bury(Arc::clone(self.0.table()));
+        }
+    }
+}
 
 /// Whether a specification names an atom, so that what it stands for is worth knowing.
 fn names(spec: &[u8], name: &str) -> bool {
@@ -160,7 +169,7 @@ fn chunk<'a>(env: Env<'a>, cursor: &Cursor, limit: usize) -> Term<'a> {
     };
     let mut words = Vec::with_capacity(budget.matches.min(RESULTS_MAX));
     let step = cursor.step(budget, &mut |row, out| {
-        words.push(word(env, name, row, out))
+        words.push(word(env, name, row, out));
     });
     let cons = |tail, &head: &Word| raw::cons_word(env, head, tail);
     let list = raw::term(env, words.iter().rev().fold(raw::nil_word(), cons));

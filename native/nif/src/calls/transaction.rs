@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use magnesia_engine::Table;
 use magnesia_engine::locks::{Await, Kind, LockTable, Outcome, Tid};
-use magnesia_engine::txn::{OwnOp, Transaction};
+use magnesia_engine::txn::{OwnOp, StickyOutcome, Transaction};
 use rustler::{Encoder, Env, Term};
 
 use super::SMALL_COUNT_MAX;
@@ -22,13 +22,16 @@ nif!("tx_undo", 1, Normal, tx_undo);
 nif!("tx_commit", 2, Normal, tx_commit);
 nif!("tx_commit_large", 2, DirtyIo, tx_commit_large);
 nif!("tx_abort", 1, Normal, tx_abort);
+nif!("tx_abort_large", 1, DirtyCpu, tx_abort_large);
 nif!("tx_restart", 2, Normal, tx_restart);
+nif!("tx_restart_large", 2, DirtyCpu, tx_restart_large);
 nif!("tx_read", 4, Normal, tx_read);
 nif!("tx_write", 4, Normal, tx_write);
 nif!("tx_delete", 4, Normal, tx_delete);
 nif!("tx_delete_object", 4, Normal, tx_delete_object);
 nif!("tx_lock", 3, Normal, tx_lock);
 nif!("tx_own", 2, Normal, tx_own);
+nif!("tx_own_large", 2, DirtyCpu, tx_own_large);
 nif!("tx_own_key", 3, Normal, tx_own_key);
 nif!("tx_seq", 1, Normal, tx_seq);
 
@@ -95,8 +98,7 @@ fn tx_commit<'a>(env: Env<'a>, [context, is_synced]: [Term<'a>; 2]) -> Term<'a> 
     let Some(mut slot) = slots::lock(env, context) else {
         return reply::error(env, atoms::not_owner());
     };
-    let is_large = |running: &Running| running.transaction.own().count() > SMALL_COUNT_MAX / 2;
-    if slot.as_ref().is_some_and(is_large) {
+    if slot.as_ref().is_some_and(Running::is_large) {
         return atoms::large().encode(env);
     }
     match slot.take() {
@@ -144,17 +146,39 @@ fn commit<'a>(env: Env<'a>, mut running: Running, is_synced: Term<'a>) -> Term<'
 }
 
 fn tx_abort<'a>(env: Env<'a>, [context]: [Term<'a>; 1]) -> Term<'a> {
-    match slots::lock(env, context).and_then(|mut slot| slot.take()) {
+    let Some(mut slot) = slots::lock(env, context) else {
+        return reply::error(env, atoms::not_owner());
+    };
+    if slot.as_ref().is_some_and(Running::is_large) {
+        return atoms::large().encode(env);
+    }
+    abort(env, slot.take())
+}
+
+fn tx_abort_large<'a>(env: Env<'a>, [context]: [Term<'a>; 1]) -> Term<'a> {
+    let running = slots::lock(env, context).and_then(|mut slot| slot.take());
+    abort(env, running)
+}
+
+fn abort(env: Env<'_>, running: Option<Running>) -> Term<'_> {
+    match running {
         Some(mut running) => {
-            let locks = running.database.engine().locks();
-            raw::as_caller(env, || running.transaction.end(locks));
+            raw::as_caller(env, || running.end());
             atoms::ok().encode(env)
         }
         None => reply::error(env, atoms::not_owner()),
     }
 }
 
-fn tx_restart<'a>(env: Env<'a>, [context, _blocker]: [Term<'a>; 2]) -> Term<'a> {
+fn tx_restart<'a>(env: Env<'a>, arguments: [Term<'a>; 2]) -> Term<'a> {
+    let slot = slots::lock(env, arguments[0]);
+    if slot.and_then(|slot| slot.as_ref().map(Running::is_large)) == Some(true) {
+        return atoms::large().encode(env);
+    }
+    tx_restart_large(env, arguments)
+}
+
+fn tx_restart_large<'a>(env: Env<'a>, [context, _blocker]: [Term<'a>; 2]) -> Term<'a> {
     slots::with_running(env, context, |running| {
         let locks = running.database.engine().locks();
         match raw::as_caller(env, || running.transaction.restart(locks)) {
@@ -180,12 +204,24 @@ impl Wanted {
         self,
         transaction: &mut Transaction,
         locks: &LockTable,
-        table: u32,
+        table: &Table,
         key: &[u8],
-    ) -> Outcome {
+    ) -> StickyOutcome {
         match self {
-            Self::Plain(kind) => transaction.lock_record(locks, table, key, kind),
+            Self::Plain(kind) => transaction.lock_record(locks, table.id(), key, kind).into(),
             Self::Sticky => transaction.lock_sticky(locks, table, key),
+        }
+    }
+
+    fn lock_table(
+        self,
+        transaction: &mut Transaction,
+        locks: &LockTable,
+        table: &Table,
+    ) -> StickyOutcome {
+        match self {
+            Self::Plain(kind) => transaction.lock_table(locks, table.id(), kind).into(),
+            Self::Sticky => transaction.lock_table_sticky(locks, table),
         }
     }
 
@@ -219,6 +255,15 @@ fn ungranted(env: Env<'_>, outcome: Outcome) -> Option<Term<'_>> {
     }
 }
 
+/// The answer to a lock that is asked for alone: a table that was stuck before answers otherwise.
+fn granted(env: Env<'_>, was_stuck: bool) -> Term<'_> {
+    if was_stuck {
+        atoms::granted().encode(env)
+    } else {
+        atoms::ok().encode(env)
+    }
+}
+
 /// Locks a record of a table and calls `f` with the table as it is under the lock.
 #[inline]
 fn with_locked<'a>(
@@ -228,6 +273,20 @@ fn with_locked<'a>(
     key: &[u8],
     lock: Term<'a>,
     f: impl FnOnce(&mut Transaction, &Arc<Table>) -> Term<'a>,
+) -> Term<'a> {
+    let f = |transaction: &mut Transaction, table: &Arc<Table>, _| f(transaction, table);
+    lock_and(env, running, name, key, lock, f)
+}
+
+/// The same with a third argument: whether the table was stuck to this node before.
+#[inline]
+fn lock_and<'a>(
+    env: Env<'a>,
+    running: &mut Running,
+    name: Term<'a>,
+    key: &[u8],
+    lock: Term<'a>,
+    f: impl FnOnce(&mut Transaction, &Arc<Table>, bool) -> Term<'a>,
 ) -> Term<'a> {
     let Some(wanted) = wanted(lock) else {
         return reply::error(env, atoms::badarg());
@@ -248,13 +307,13 @@ fn with_locked<'a>(
             return reply::error(env, atoms::read_only());
         }
         let locks = database.engine().locks();
-        let outcome = wanted.lock_record(transaction, locks, table.id(), key);
-        if let Some(reply) = ungranted(env, outcome) {
+        let lock = wanted.lock_record(transaction, locks, table, key);
+        if let Some(reply) = ungranted(env, lock.outcome) {
             return reply;
         }
         // A table that was replaced before the lock was ours is looked up again.
         if !table.is_retired() {
-            return f(transaction, table);
+            return f(transaction, table, lock.was_stuck);
         }
     }
 }
@@ -319,8 +378,8 @@ fn tx_write<'a>(env: Env<'a>, [context, name, term, lock]: [Term<'a>; 4]) -> Ter
                 Err(refusal) => return refusal,
             };
             let locks = database.engine().locks();
-            let outcome = wanted.lock_record(transaction, locks, table.id(), row.key());
-            if let Some(reply) = ungranted(env, outcome) {
+            let lock = wanted.lock_record(transaction, locks, table, row.key());
+            if let Some(reply) = ungranted(env, lock.outcome) {
                 return reply;
             }
             // A table that was replaced before the lock was ours is looked up again.
@@ -377,8 +436,8 @@ fn tx_lock<'a>(env: Env<'a>, [context, item, lock]: [Term<'a>; 3]) -> Term<'a> {
     slots::with_running(env, context, |running| match terms[..] {
         [name] if what == atoms::table() => lock_table(env, running, name, lock),
         [name, key] if what == atoms::record() => record::with_packed(env, key, |key| {
-            with_locked(env, running, name, key, lock, |_, _| {
-                atoms::ok().encode(env)
+            lock_and(env, running, name, key, lock, |_, _, was_stuck| {
+                granted(env, was_stuck)
             })
         }),
         [global] if what == atoms::global() => record::with_packed(env, global, |key| {
@@ -412,12 +471,12 @@ fn lock_table<'a>(env: Env<'a>, running: &mut Running, name: Term<'a>, lock: Ter
         if wanted.is_write() && table.is_read_only() {
             return reply::error(env, atoms::read_only());
         }
-        let outcome = transaction.lock_table(engine.locks(), table.id(), wanted.kind());
-        if let Some(reply) = ungranted(env, outcome) {
+        let lock = wanted.lock_table(transaction, engine.locks(), &table);
+        if let Some(reply) = ungranted(env, lock.outcome) {
             return reply;
         }
         if !table.is_retired() {
-            return atoms::ok().encode(env);
+            return granted(env, lock.was_stuck);
         }
     }
 }
@@ -435,7 +494,19 @@ fn own_words(env: Env<'_>, table: &Table, key: Word, op: &OwnOp) -> (rustler::At
     }
 }
 
-fn tx_own<'a>(env: Env<'a>, [context, name]: [Term<'a>; 2]) -> Term<'a> {
+fn tx_own<'a>(env: Env<'a>, arguments: [Term<'a>; 2]) -> Term<'a> {
+    let slot = slots::lock(env, arguments[0]);
+    let count = slot.and_then(|slot| {
+        slot.as_ref()
+            .map(|running| running.transaction.own().count())
+    });
+    if count.is_some_and(|count| count > SMALL_COUNT_MAX) {
+        return atoms::large().encode(env);
+    }
+    tx_own_large(env, arguments)
+}
+
+fn tx_own_large<'a>(env: Env<'a>, [context, name]: [Term<'a>; 2]) -> Term<'a> {
     slots::with_running(env, context, |running| {
         let own = running.transaction.own();
         let name = raw::atom_of(raw::word(name));

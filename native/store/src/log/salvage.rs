@@ -5,12 +5,47 @@
 use super::reader::{Segment, list_segments, read_segment};
 use super::record::{SEGMENT_HEADER_BYTES, check_segment_header, segment_name};
 use super::{Log, Lsn};
-use crate::disk::Disk;
+use crate::cursor::Cursor;
+use crate::disk::{Disk, read_full};
 use crate::error::{DamageKind, StoreError};
+use crate::head::HEAD_BYTES;
 use crate::salvage::Salvage;
 use crate::size::{narrow, wide};
 
+/// Where a segment's header has the id of its log.
+const ID_OFFSET: usize = HEAD_BYTES;
+
 impl Log {
+    /// The id of the log and the position of its first segment, from the newest segment with
+    /// an intact header: what a damaged manifest can't tell. None where there is no such one.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn identify(disk: &dyn Disk) -> Result<Option<(u64, Lsn)>, StoreError> {
+        let segments = list_segments(disk)?;
+        let Some(&begin) = segments.first() else {
+            return Ok(None);
+        };
+        for first in segments.into_iter().rev() {
+            let name = segment_name(first);
+            let io = |operation| {
+                let name = &name;
+                move |error| StoreError::io(name, operation, 0, error)
+            };
+            let file = disk.open(&name).map_err(io("open"))?;
+            let mut header = [0u8; SEGMENT_HEADER_BYTES];
+            let read = read_full(file.as_ref(), 0, &mut header).map_err(io("read"))?;
+            let header = header.get(..read).unwrap_or_default();
+            let id = header.get(ID_OFFSET..).and_then(|b| Cursor::new(b).u64());
+            if let Some(id) = id
+                && check_segment_header(&name, header, id, first).is_ok()
+            {
+                return Ok(Some((id, Lsn::new(begin))));
+            }
+        }
+        Ok(None)
+    }
+
     /// Hands out every intact record from `start` on, in order, with the position after it,
     /// and lists the damage: bad frames, bad segment headers, missing segments, a torn end.
     ///

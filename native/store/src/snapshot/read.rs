@@ -50,7 +50,8 @@ impl SnapshotReader {
     /// # Errors
     /// `Damaged` ([`DamageKind::Missing`] when there is no such file), `TooNew`, `Io`.
     pub fn open(disk: &dyn Disk, name: &str, id: u64) -> Result<Self, StoreError> {
-        let mut reader = Self::open_without_meta(disk, name, id)?;
+        let mut reader = Self::open_unread(disk, name, id)?;
+        reader.check_header()?;
         let (header, bytes) = reader.read_block(reader.begin)?;
         if header.kind != BlockKind::Meta || header.index != 0 {
             return Err(reader.damaged(reader.begin, DamageKind::Order));
@@ -60,7 +61,7 @@ impl SnapshotReader {
         Ok(reader)
     }
 
-    fn open_without_meta(disk: &dyn Disk, name: &str, id: u64) -> Result<Self, StoreError> {
+    fn open_unread(disk: &dyn Disk, name: &str, id: u64) -> Result<Self, StoreError> {
         let file = disk.open(name).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => StoreError::damaged(name, 0, DamageKind::Missing),
             _ => StoreError::io(name, "open", 0, error),
@@ -70,16 +71,14 @@ impl SnapshotReader {
             .map_err(|error| StoreError::io(name, "size", 0, error))?;
         let begin = wide(SNAPSHOT_HEADER_BYTES);
         let name = name.to_owned();
-        let reader = Self {
+        Ok(Self {
             file,
             name,
             id,
             size,
             meta: Vec::new(),
             begin,
-        };
-        reader.check_header()?;
-        Ok(reader)
+        })
     }
 
     fn check_header(&self) -> Result<(), StoreError> {
@@ -123,21 +122,26 @@ impl SnapshotReader {
         }
     }
 
-    /// Hands out every intact block, in order, and lists the damage. The meta may be damaged
-    /// as well: it is handed out first when it is intact, as `None` index.
+    /// Hands out every intact block, in order, and lists the damage. The file's header and the
+    /// meta may be damaged as well: the meta is handed out first when it is intact, as `None`
+    /// index, and each block's checksum tells that it is one of this snapshot.
     ///
     /// - Never hands out a block whose checksum does not match.
     ///
     /// # Errors
-    /// `Damaged` when the file's header is, `TooNew`, `Io`, or what `on_block` returns.
+    /// `Damaged` when there is no such file, `TooNew`, `Io`, or what `on_block` returns.
     pub fn salvage<E: From<StoreError>>(
         disk: &dyn Disk,
         name: &str,
         id: u64,
         mut on_block: impl FnMut(Option<u64>, &[u8]) -> Result<(), E>,
     ) -> Result<Salvage, E> {
-        let reader = Self::open_without_meta(disk, name, id)?;
+        let reader = Self::open_unread(disk, name, id)?;
         let mut found = Salvage::default();
+        match reader.check_header() {
+            Err(error @ StoreError::Damaged { .. }) => found.damaged.push(error),
+            other => other?,
+        }
         let mut offset = reader.begin;
         while offset < reader.size {
             match reader.read_block(offset) {
