@@ -43,7 +43,10 @@ defmodule Magnesia.Stress.IterationTest do
     end
 
     test "a fold over #{table} sees what stays exactly once" do
-      fold = fn -> :magnesia.foldl(fn {_, k, v}, acc -> [{k, v} | acc] end, [], unquote(table)) end
+      fold = fn ->
+        :magnesia.foldl(fn {_, k, v}, acc -> [{k, v} | acc] end, [], unquote(table))
+      end
+
       for _ <- 1..@walks, do: once(:magnesia.async_dirty(fold))
     end
   end

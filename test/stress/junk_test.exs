@@ -18,8 +18,8 @@ defmodule Magnesia.Stress.JunkTest do
   # Loading, what a module says of itself, and what ends the database under test.
   @not_native [:load, :module_info, :__info__, :close, :detach]
   @directories [:open, :has_database, :create, :destroy, :attach]
-  @not_public [:module_info, :__info__, :behaviour_info, :stop, :start, :start_link, :child_spec] ++
-                [:create_schema, :delete_schema, :wait, :wait_for_tables]
+  @not_public [:module_info, :__info__, :behaviour_info, :start_link, :child_spec] ++
+                [:start, :stop, :create_schema, :delete_schema, :wait, :wait_for_tables]
 
   setup do
     seed = String.to_integer(System.get_env("MAGNESIA_SEED", "#{:rand.uniform(1_000_000_000)}"))
@@ -74,7 +74,8 @@ defmodule Magnesia.Stress.JunkTest do
   end
 
   test "no time to wait is too long", %{owner: owner} do
-    for time <- [0, 0xFFFFFFFF, 0x100000000, 1 <<< 70, -1, 1.5, :never], tab <- [:junk_missing, 1] do
+    for time <- [0, 0xFFFFFFFF, 0x100000000, 1 <<< 70, -1, 1.5, :never],
+        tab <- [:junk_missing, 1] do
       {pid, ref} = spawn_monitor(fn -> exit({:found, :magnesia.wait_for_tables([tab], time)}) end)
       # The owner answers others while one waits.
       assert :magnesia.wait_for_tables([:junk_set], 1000) == :ok
@@ -152,8 +153,8 @@ defmodule Magnesia.Stress.JunkTest do
 
   # A binary names a directory: only one beside the database's own.
   defp away([place | rest], dir) when is_binary(place) do
-    [Path.join([dir, "away", Base.url_encode64(binary_part(place, 0, min(9, byte_size(place))))])] ++
-      rest
+    name = Base.url_encode64(binary_part(place, 0, min(9, byte_size(place))))
+    [Path.join([dir, "away", name]) | rest]
   end
 
   # An atom opens a database in memory.

@@ -179,36 +179,38 @@ fn table_reshape<'a>(env: Env<'a>, arguments: [Term<'a>; 4]) -> Term<'a> {
 }
 
 fn table_definition<'a>(env: Env<'a>, [table]: [Term<'a>; 1]) -> Term<'a> {
-    state::with_table(env, table, |table| {
-        let definition = table.definition();
-        let kind = match definition.kind {
-            Kind::Set => atoms::set(),
-            Kind::OrderedSet => atoms::ordered_set(),
-            Kind::Bag => atoms::bag(),
-        };
-        let storage = match definition.storage {
-            Storage::Ram => atoms::ram_copies(),
-            Storage::Disc => atoms::disc_copies(),
-            Storage::DiscOnly => atoms::disc_only_copies(),
-        };
-        let access = match definition.access_mode {
-            AccessMode::ReadWrite => atoms::read_write(),
-            AccessMode::ReadOnly => atoms::read_only(),
-        };
-        let record_name = raw::term(env, raw::atom_word(definition.record_name));
-        let properties = raw::term(env, sink::term(env, &definition.properties, None));
-        let indexes = &definition.indexes;
-        (
-            kind,
-            storage,
-            record_name,
-            definition.arity,
-            indexes,
-            access,
-            properties,
-        )
-            .encode(env)
-    })
+    state::with_table(env, table, |table| definition_term(env, table.definition()))
+}
+
+/// `{Kind, Storage, RecordName, Arity, Indexes, AccessMode, Properties}`.
+pub(super) fn definition_term<'a>(env: Env<'a>, definition: &Definition) -> Term<'a> {
+    let kind = match definition.kind {
+        Kind::Set => atoms::set(),
+        Kind::OrderedSet => atoms::ordered_set(),
+        Kind::Bag => atoms::bag(),
+    };
+    let storage = match definition.storage {
+        Storage::Ram => atoms::ram_copies(),
+        Storage::Disc => atoms::disc_copies(),
+        Storage::DiscOnly => atoms::disc_only_copies(),
+    };
+    let access = match definition.access_mode {
+        AccessMode::ReadWrite => atoms::read_write(),
+        AccessMode::ReadOnly => atoms::read_only(),
+    };
+    let record_name = raw::term(env, raw::atom_word(definition.record_name));
+    let properties = raw::term(env, sink::term(env, &definition.properties, None));
+    let indexes = &definition.indexes;
+    (
+        kind,
+        storage,
+        record_name,
+        definition.arity,
+        indexes,
+        access,
+        properties,
+    )
+        .encode(env)
 }
 
 fn table_add_index<'a>(env: Env<'a>, [table, position, properties]: [Term<'a>; 3]) -> Term<'a> {
