@@ -417,12 +417,22 @@ pub const INLINE_BYTES: usize = 30;
 #[derive(Clone)]
 pub struct Key(Repr);
 
-/// Inline bytes are padded with zeros, so that they compare as whole words.
+/// Inline bytes are padded with zeros, so that they compare as whole words. Longer keys keep
+/// their first bytes beside the rest: most comparisons end there, without a look elsewhere.
 #[derive(Clone)]
 enum Repr {
-    Inline { len: u8, bytes: [u8; INLINE_BYTES] },
-    Boxed(Box<[u8]>),
+    Inline {
+        len: u8,
+        bytes: [u8; INLINE_BYTES],
+    },
+    Boxed {
+        head: [u8; HEAD_BYTES],
+        bytes: Box<[u8]>,
+    },
 }
+
+/// Bytes of a long key that stand beside the pointer to all of them.
+const HEAD_BYTES: usize = 15;
 
 const _: () = assert!(size_of::<Key>() == 32);
 
@@ -457,7 +467,9 @@ impl Key {
 
     /// A key of more bytes than are inline.
     fn of_box(bytes: Box<[u8]>) -> Self {
-        Self(Repr::Boxed(bytes))
+        let mut head = [0; HEAD_BYTES];
+        head.copy_from_slice(&bytes[..HEAD_BYTES]);
+        Self(Repr::Boxed { head, bytes })
     }
 
     /// A key of these bytes, which [`encode`] made.
@@ -465,7 +477,7 @@ impl Key {
     #[inline]
     pub fn from_bytes(key: &[u8]) -> Self {
         if key.len() > INLINE_BYTES {
-            return Self(Repr::Boxed(key.into()));
+            return Self::of_box(key.into());
         }
         let mut bytes = [0; INLINE_BYTES];
         bytes[..key.len()].copy_from_slice(key);
@@ -481,8 +493,23 @@ impl Key {
     pub fn as_bytes(&self) -> &[u8] {
         match &self.0 {
             Repr::Inline { len, bytes } => &bytes[..usize::from(*len)],
-            Repr::Boxed(bytes) => bytes,
+            Repr::Boxed { bytes, .. } => bytes,
         }
+    }
+
+    /// The first bytes as words; where they differ, so do the keys, in the same way.
+    #[inline]
+    fn head(&self) -> (u64, u64) {
+        let head: &[u8] = match &self.0 {
+            Repr::Inline { bytes, .. } => bytes,
+            Repr::Boxed { head, .. } => head,
+        };
+        let word = |at: usize| {
+            let mut word = [0; 8];
+            word.copy_from_slice(&head[at..at + 8]);
+            u64::from_be_bytes(word)
+        };
+        (word(0), word(HEAD_BYTES - 8))
     }
 
     /// Bytes that this key takes besides itself.
@@ -490,7 +517,7 @@ impl Key {
     pub fn heap_bytes(&self) -> usize {
         match &self.0 {
             Repr::Inline { .. } => 0,
-            Repr::Boxed(bytes) => bytes.len(),
+            Repr::Boxed { bytes, .. } => bytes.len(),
         }
     }
 }
@@ -516,7 +543,8 @@ impl Ord for Key {
             },
         ) = (&self.0, &other.0)
         else {
-            return self.as_bytes().cmp(other.as_bytes());
+            let heads = self.head().cmp(&other.head());
+            return heads.then_with(|| self.as_bytes().cmp(other.as_bytes()));
         };
         let (x, y) = (word(a, 0), word(b, 0));
         if x != y {
@@ -555,7 +583,9 @@ impl PartialEq for Key {
                     bytes: b,
                 },
             ) => a_len == b_len && a == b,
-            (Repr::Boxed(a), Repr::Boxed(b)) => a == b,
+            (Repr::Boxed { head: x, bytes: a }, Repr::Boxed { head: y, bytes: b }) => {
+                x == y && a == b
+            }
             _ => false,
         }
     }
