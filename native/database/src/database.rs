@@ -298,6 +298,7 @@ impl Database {
             return Ok(());
         };
         durable.keeper.stop();
+        durable.sled.close();
         Ok(durable.log.close()?)
     }
 }

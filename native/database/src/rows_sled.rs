@@ -9,10 +9,11 @@
 use std::fs::{self, File};
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
 
 use magnesia_engine::TableError;
 use magnesia_engine::rows::{Rows, Visit};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 /// Memory that sled may use to keep pages, in bytes.
 pub const CACHE_BYTES: u64 = 256 << 20;
@@ -21,6 +22,8 @@ pub const CACHE_BYTES: u64 = 256 << 20;
 pub struct SledRows {
     folder: PathBuf,
     db: Mutex<Option<sled::Db>>,
+    /// The trees that were given out, to be taken back at the end.
+    trees: Mutex<Vec<Weak<Tree>>>,
 }
 
 impl SledRows {
@@ -30,6 +33,7 @@ impl SledRows {
         Self {
             folder: dir.join("rows"),
             db: Mutex::new(None),
+            trees: Mutex::default(),
         }
     }
 
@@ -38,12 +42,7 @@ impl SledRows {
         if let Some(db) = held.as_ref() {
             return Ok(db.clone());
         }
-        let db = sled::Config::new()
-            .path(&self.folder)
-            .cache_capacity(CACHE_BYTES)
-            .flush_every_ms(None)
-            .open()
-            .map_err(|error| failed(&self.folder, &error))?;
+        let db = open(&self.folder).map_err(|error| failed(&self.folder, &error))?;
         *held = Some(db.clone());
         Ok(db)
     }
@@ -57,10 +56,25 @@ impl SledRows {
         let tree = db
             .open_tree(name(id))
             .map_err(|error| failed(&self.folder, &error))?;
-        Ok(Box::new(Tree {
-            tree,
+        let tree = Arc::new(Tree {
+            tree: RwLock::new(Some(tree)),
             folder: self.folder.clone(),
-        }))
+        });
+        let mut trees = self.trees.lock();
+        trees.retain(|tree| tree.strong_count() > 0);
+        trees.push(Arc::downgrade(&tree));
+        Ok(Box::new(Handle(tree)))
+    }
+
+    /// Takes back all trees and lets go of sled, so that the directory may be opened again at
+    /// once: whoever still holds a table is refused from now on.
+    pub fn close(&self) {
+        for tree in self.trees.lock().drain(..) {
+            if let Some(tree) = tree.upgrade() {
+                drop(tree.tree.write().take());
+            }
+        }
+        drop(self.db.lock().take());
     }
 
     /// Removes the rows of the table with this number.
@@ -84,6 +98,14 @@ impl SledRows {
         };
         flush(&db, &self.folder)
     }
+}
+
+fn open(folder: &Path) -> sled::Result<sled::Db> {
+    sled::Config::new()
+        .path(folder)
+        .cache_capacity(CACHE_BYTES)
+        .flush_every_ms(None)
+        .open()
 }
 
 fn name(id: u32) -> [u8; 4] {
@@ -119,7 +141,8 @@ fn sync_folder(folder: &Path) -> std::io::Result<()> {
 }
 
 struct Tree {
-    tree: sled::Tree,
+    /// None once the database was closed.
+    tree: RwLock<Option<sled::Tree>>,
     folder: PathBuf,
 }
 
@@ -127,25 +150,33 @@ impl Tree {
     fn failed(&self, error: &sled::Error) -> TableError {
         failed(&self.folder, error)
     }
+
+    fn with<R>(&self, f: impl FnOnce(&sled::Tree) -> sled::Result<R>) -> Result<R, TableError> {
+        match self.tree.read().as_ref() {
+            Some(tree) => f(tree).map_err(|error| self.failed(&error)),
+            None => Err(failed(&self.folder, &"the database was closed")),
+        }
+    }
 }
 
-impl Rows for Tree {
+fn bytes(value: Option<sled::IVec>) -> Option<Vec<u8>> {
+    value.map(|value| value.to_vec())
+}
+
+/// A tree as a table holds it.
+struct Handle(Arc<Tree>);
+
+impl Rows for Handle {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, TableError> {
-        let value = self.tree.get(key).map_err(|error| self.failed(&error))?;
-        Ok(value.map(|value| value.to_vec()))
+        self.0.with(|tree| tree.get(key)).map(bytes)
     }
 
     fn put(&self, key: &[u8], value: &[u8]) -> Result<Option<Vec<u8>>, TableError> {
-        let old = self
-            .tree
-            .insert(key, value)
-            .map_err(|error| self.failed(&error))?;
-        Ok(old.map(|value| value.to_vec()))
+        self.0.with(|tree| tree.insert(key, value)).map(bytes)
     }
 
     fn remove(&self, key: &[u8]) -> Result<Option<Vec<u8>>, TableError> {
-        let old = self.tree.remove(key).map_err(|error| self.failed(&error))?;
-        Ok(old.map(|value| value.to_vec()))
+        self.0.with(|tree| tree.remove(key)).map(bytes)
     }
 
     fn range(
@@ -155,31 +186,33 @@ impl Rows for Tree {
         visit: &mut Visit<'_>,
     ) -> Result<(), TableError> {
         let mut each = |entry: sled::Result<(sled::IVec, sled::IVec)>| {
-            let (key, value) = entry.map_err(|error| self.failed(&error))?;
-            Ok(visit(&key, &value))
+            let (key, value) = entry?;
+            Ok::<_, sled::Error>(visit(&key, &value))
         };
-        if is_up {
-            for entry in self.tree.range::<&[u8], _>((from, Bound::Unbounded)) {
-                if !each(entry)? {
-                    break;
+        self.0.with(|tree| {
+            if is_up {
+                for entry in tree.range::<&[u8], _>((from, Bound::Unbounded)) {
+                    if !each(entry)? {
+                        break;
+                    }
+                }
+            } else {
+                for entry in tree.range::<&[u8], _>((Bound::Unbounded, from)).rev() {
+                    if !each(entry)? {
+                        break;
+                    }
                 }
             }
-        } else {
-            for entry in self.tree.range::<&[u8], _>((Bound::Unbounded, from)).rev() {
-                if !each(entry)? {
-                    break;
-                }
-            }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     fn clear(&self) -> Result<(), TableError> {
-        self.tree.clear().map_err(|error| self.failed(&error))
+        self.0.with(sled::Tree::clear)
     }
 
     fn disk_bytes(&self) -> u64 {
-        let files = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let files = fs::read_dir(&self.0.folder).into_iter().flatten().flatten();
         files
             .filter_map(|file| file.metadata().ok())
             .map(|meta| meta.len())
@@ -187,7 +220,7 @@ impl Rows for Tree {
     }
 
     fn sync(&self) -> Result<(), TableError> {
-        self.tree.flush().map_err(|error| self.failed(&error))?;
-        sync_folder(&self.folder).map_err(|error| failed(&self.folder, &error))
+        self.0.with(|tree| tree.flush().map(drop))?;
+        sync_folder(&self.0.folder).map_err(|error| failed(&self.0.folder, &error))
     }
 }

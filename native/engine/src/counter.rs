@@ -1,7 +1,7 @@
 //! `update_counter`: an integer in the third element, added to in one step.
 //!
-//! Mnesia's rules: a key that is absent or holds no integer starts at the increment, and no
-//! counter goes below zero.
+//! Mnesia's rules: a key that is absent or holds no integer starts at the increment, as does a
+//! counter that would be below zero; an increment below zero starts at zero.
 
 use magnesia_term::number::{bigint_of, pack_bigint};
 use magnesia_term::{Packer, Row, packed};
@@ -33,8 +33,7 @@ fn added(table: &Table, key: &[u8], old: Option<&Row>, increment: &[u8]) -> Row 
         Some((row, value)) if (&value + &increment).sign() != Sign::Minus => {
             (row.key(), value + increment)
         }
-        Some(_) => (key, BigInt::ZERO),
-        None => (key, increment.max(BigInt::ZERO)),
+        _ => (key, increment.max(BigInt::ZERO)),
     };
     let mut body = Packer::new();
     body.raw(key);
