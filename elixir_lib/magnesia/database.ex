@@ -80,7 +80,7 @@ defmodule Magnesia.Database do
     Process.flag(:trap_exit, true)
     # After a crash of this process the database is still open; its rows are not to be lost.
     Definition.erase_all()
-    if is_list(Engine.tables()), do: Definition.publish_all(:ram_copies)
+    _ = if is_list(Engine.tables()), do: Definition.publish_all(:ram_copies)
     {:ok, %__MODULE__{}}
   end
 
@@ -99,7 +99,7 @@ defmodule Magnesia.Database do
 
       _missing ->
         ref = make_ref()
-        if timeout != :infinity, do: late(ref, min(timeout, @longest_wait_ms))
+        _ = if timeout != :infinity, do: late(ref, min(timeout, @longest_wait_ms))
         {:noreply, put_in(state.waiters[ref], {from, tables})}
     end
   end
@@ -180,19 +180,25 @@ defmodule Magnesia.Database do
     end
   end
 
-  defp open_at({:"$magnesia_error", reason}), do: {:error, reason}
+  defp open_at({:"$magnesia_error", reason}), do: {:error, refusal(reason)}
 
   # The setting may change while the database is open.
   defp opened(:ok, storage) do
     :persistent_term.put(Magnesia.Directory, Settings.directory())
 
     with {:"$magnesia_error", reason} <- Definition.publish_all(storage) do
-      do_close()
+      _ = do_close()
       {:error, reason}
     end
   end
 
-  defp opened({:"$magnesia_error", reason}, _storage), do: {:error, reason}
+  defp opened({:"$magnesia_error", reason}, _storage), do: {:error, refusal(reason)}
+
+  defp refusal({:damaged, text}) do
+    {:damaged, "#{text} (mix magnesia.export #{Settings.path()} --to FILE)"}
+  end
+
+  defp refusal(reason), do: reason
 
   # Definitions go first, so that who asks meanwhile sees a database that is not running.
   defp do_close do

@@ -184,6 +184,29 @@ defmodule Magnesia.Engine do
   @spec log_info() :: map() | failure()
   def log_info, do: Native.log_info()
 
+  # Salvage
+
+  @doc "Reads what is intact of a directory; `scratch` is a path for a copy, not there yet."
+  @spec salvage_open(binary(), binary()) :: reference() | failure()
+  def salvage_open(dir, scratch), do: Native.salvage_open(dir, scratch)
+
+  @doc "Lets go of the directory and of all that was read."
+  @spec salvage_close(reference()) :: :ok | failure()
+  def salvage_close(handle), do: Native.salvage_close(handle)
+
+  @doc "The tables, each with its definition and the number of its rows."
+  @spec salvage_tables(reference()) :: [{table(), definition(), non_neg_integer()}] | failure()
+  def salvage_tables(handle), do: Native.salvage_tables(handle)
+
+  @doc "Every place where something intact should have been, in words."
+  @spec salvage_damage(reference()) :: [String.t()] | failure()
+  def salvage_damage(handle), do: Native.salvage_damage(handle)
+
+  @doc "Some rows from a place on, nil for the first, and the place after them, nil at the end."
+  @spec salvage_rows(reference(), table(), reference() | nil) ::
+          {[tuple()], reference() | nil} | failure()
+  def salvage_rows(handle, name, place), do: Native.salvage_rows(handle, name, place)
+
   # Rows
 
   @doc "The rows under a key."

@@ -204,7 +204,9 @@ defmodule Magnesia.Error do
   end
 
   defp storage(:damaged, text) do
-    {"a file is damaged: #{text}", "Restore the directory from a copy; nothing has been changed"}
+    {"a file is damaged: #{text}",
+     "Restore the directory from a copy, or save what is intact with mix magnesia.export; " <>
+       "nothing has been changed"}
   end
 
   defp storage(:too_new, text) do

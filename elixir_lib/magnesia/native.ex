@@ -46,6 +46,13 @@ defmodule Magnesia.Native do
   def size(_a), do: missing()
   def memory(_a), do: missing()
 
+  # Salvage
+  def salvage_open(_a, _b), do: missing()
+  def salvage_close(_a), do: missing()
+  def salvage_tables(_a), do: missing()
+  def salvage_damage(_a), do: missing()
+  def salvage_rows(_a, _b, _c), do: missing()
+
   # Schema
   def schema_properties, do: missing()
   def set_schema_properties(_a), do: missing()

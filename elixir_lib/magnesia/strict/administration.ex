@@ -29,8 +29,8 @@ defmodule Magnesia.Strict.Administration do
   @spec start([{atom(), term()}]) :: answer()
   def start(settings) when is_list(settings) do
     if not Database.running?() do
-      Application.load(:magnesia)
-      for {name, value} <- settings, do: Application.put_env(:magnesia, name, value)
+      _ = Application.load(:magnesia)
+      Enum.each(settings, fn {name, value} -> Application.put_env(:magnesia, name, value) end)
     end
 
     start()
@@ -77,8 +77,8 @@ defmodule Magnesia.Strict.Administration do
   defp away(node), do: {'All nodes not running', node, :nodedown}
 
   defp create(properties) do
-    Application.load(:magnesia)
-    for property <- properties, do: refuse(property)
+    _ = Application.load(:magnesia)
+    Enum.each(properties, &refuse/1)
 
     case Settings.get(:schema_location) do
       :ram -> {:error, {:has_no_disc, node()}}
@@ -125,7 +125,7 @@ defmodule Magnesia.Strict.Administration do
   @doc "Changes a setting of the running database."
   @spec change_config(term(), term()) :: {:ok, term()} | {:error, term()}
   def change_config(:extra_db_nodes, nodes) when is_list(nodes) do
-    running(fn -> {:ok, Enum.filter(nodes, &(&1 == node()))} end)
+    if Database.running?(), do: {:ok, Enum.filter(nodes, &(&1 == node()))}, else: stopped()
   end
 
   def change_config(:dc_dump_limit, limit) when is_number(limit) and limit > 0 do
@@ -204,7 +204,7 @@ defmodule Magnesia.Strict.Administration do
   end
 
   defp kept(fun) do
-    fun.()
+    _ = fun.()
     :ok
   catch
     :exit, {:aborted, reason} -> {:error, reason}
@@ -218,21 +218,21 @@ defmodule Magnesia.Strict.Administration do
   @doc "Moves the log into the tables' files."
   @spec dump_log() :: :dumped | {:error, term()}
   def dump_log do
-    running(fn ->
-      if Copies.disc?() do
-        with :ok <- answer(Engine.dump_log()), do: :dumped
-      else
-        :dumped
-      end
-    end)
+    cond do
+      not Database.running?() -> stopped()
+      Copies.disc?() -> with :ok <- answer(Engine.dump_log()), do: :dumped
+      true -> :dumped
+    end
   end
 
   @doc "Forces the log to the disk."
   @spec sync_log() :: answer()
   def sync_log do
-    running(fn ->
-      if Copies.disc?(), do: answer(Engine.sync_log()), else: {:error, :no_such_log}
-    end)
+    cond do
+      not Database.running?() -> stopped()
+      Copies.disc?() -> answer(Engine.sync_log())
+      true -> {:error, :no_such_log}
+    end
   end
 
   @doc "Saves ram tables, to be loaded at the next start."
@@ -261,9 +261,7 @@ defmodule Magnesia.Strict.Administration do
     definition
   end
 
-  defp running(fun) do
-    if Database.running?(), do: fun.(), else: {:error, {:node_not_running, node()}}
-  end
+  defp stopped, do: {:error, {:node_not_running, node()}}
 
   defp answer(:ok), do: :ok
   defp answer({:"$magnesia_error", reason}), do: {:error, translate(reason)}

@@ -60,23 +60,23 @@ defmodule Magnesia.Strict.Status do
 
   defp locks do
     line('---> Processes holding locks <--- ~n', [])
-    for lock <- asked(:held_locks), do: line('Lock: ~p~n', [lock])
+    Enum.each(asked(:held_locks), &line('Lock: ~p~n', [&1]))
     line('---> Processes waiting for locks <--- ~n', [])
 
-    for {oid, kind, _pid, tid, owner} <- asked(:lock_queue) do
+    Enum.each(asked(:lock_queue), fn {oid, kind, _pid, tid, owner} ->
       line('Tid ~p waits for ~p lock on oid ~p owned by ~p ~n', [tid, kind, oid, owner])
-    end
+    end)
   end
 
   defp tables do
     line('---> Active tables <--- ~n', [])
 
-    for tab <- asked(:local_tables) do
+    Enum.each(asked(:local_tables), fn tab ->
       disc = about(tab, :storage_type) == :disc_only_copies
       media = if disc, do: 'bytes on disc', else: 'words of mem'
       figures = [tab, about(tab, :size), about(tab, :memory), media]
       line('~-15tw: with ~-8w records occupying ~-8w ~s~n', figures)
-    end
+    end)
   end
 
   defp summary do

@@ -2,8 +2,8 @@
 //!
 //! This is the piece that all hosts share: opening and recovering a directory ([`open`]), the
 //! path of a commit through the log ([`Database`]), dumps that keep the log short ([`dump`]),
-//! changes of the schema ([`alter`], [`transform`]) and tables whose rows stay on disk
-//! ([`rows_sled`]). What the manifest says of the tables is in [`catalog`].
+//! changes of the schema ([`alter`], [`transform`]), tables whose rows stay on disk
+//! ([`rows_sled`]) and reading what is intact of a damaged directory ([`salvage`]). What the manifest says of the tables is in [`catalog`].
 //!
 //! Never here: terms of a host, processes, waiting for locks. The only threads are the store's
 //! keeper and those that load tables at opening.
@@ -17,6 +17,7 @@ pub mod dump;
 pub mod error;
 pub mod open;
 pub mod rows_sled;
+pub mod salvage;
 pub mod transform;
 
 pub use database::{Completion, Database, Durability};

@@ -33,7 +33,7 @@ const SEGMENT_BYTES: u64 = 256 << 20;
 /// Threads that load a table, at most.
 const LOADERS_MAX: usize = 4;
 
-fn limits() -> Limits {
+pub(crate) fn limits() -> Limits {
     Limits {
         segment_bytes: SEGMENT_BYTES,
         ..Limits::default()
