@@ -46,6 +46,7 @@ started = System.monotonic_time(:millisecond)
 report =
   Runner.run(:mnesia, other, seed, count,
     limit: Keyword.get(options, :limit, 10),
+    avoid: Map.keys(differences),
     each: &IO.puts(Printer.finding(&1, :mnesia, other))
   )
 

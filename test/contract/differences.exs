@@ -1,3 +1,12 @@
 # Where the strict module differs from stock Mnesia on purpose: `%{quirk: number, reason: text}`.
 # Only a quirk of the kind `:wart` may stand here, and only one whose answers really differ.
-[]
+[
+  %{
+    quirk: 94,
+    reason: "an ets activity writes through the same checks and keeps indexes in step"
+  },
+  %{
+    quirk: 144,
+    reason: "locks that an aborted inner level took are held, and so count as asked for"
+  }
+]

@@ -18,25 +18,35 @@ defmodule Magnesia.Strict.Alteration do
   @typedoc "A schema operation's outcome."
   @type outcome :: {:atomic, term()} | {:aborted, term()}
 
+  @typedoc "What is done in the frame: a change, or the search for a reason to refuse it."
+  @type operation :: (() -> term()) | {:refuse, (() -> term())}
+
   @doc "Runs an operation; inside an activity it is refused as a value."
-  @spec run((() -> term())) :: outcome()
-  def run(fun) do
+  @spec run(operation()) :: outcome()
+  def run(operation) do
     case Activity.state() do
-      :undefined -> Database.run(fn -> alone(fun) end)
+      :undefined -> Database.run(fn -> alone(operation) end)
       _ -> {:aborted, :nested_transaction}
     end
   end
 
-  defp alone(fun) do
+  @doc "Refuses an operation that is wrong by its arguments alone."
+  @spec refuse(term()) :: outcome()
+  def refuse(reason), do: run({:refuse, fn -> reason end})
+
+  defp alone(operation) do
     body = fn ->
-      writable(fetch!(:schema, {:node_not_running, node()}))
+      _ = writable(fetch!(:schema, {:node_not_running, node()}))
       lock(:schema, :write)
-      fun.()
+      _ = operate(operation)
       :ok
     end
 
     Activity.transaction(:undefined, body, [], :infinity, :magnesia, false)
   end
+
+  defp operate({:refuse, reason}), do: abort(reason.())
+  defp operate(fun), do: fun.()
 
   @doc "A table's definition; aborts with a reason when there is none."
   @spec fetch!(term(), term()) :: Definition.t()
@@ -51,8 +61,8 @@ defmodule Magnesia.Strict.Alteration do
   @spec locked!(term(), :read | :write) :: Definition.t()
   def locked!(tab, kind) do
     definition = fetch!(tab, {:no_exists, tab})
-    active(definition)
-    if kind == :write, do: definition |> writable() |> majority()
+    _ = active(definition)
+    _ = if kind == :write, do: definition |> writable() |> majority()
     lock(tab, kind)
     fetch!(tab, {:no_exists, tab})
   end
@@ -87,6 +97,7 @@ defmodule Magnesia.Strict.Alteration do
 
   def majority(definition), do: definition
 
+  @spec lacking(Definition.t()) :: no_return()
   defp lacking(definition), do: abort({:no_majority, definition.name})
 
   @doc "Keeps and publishes a definition whose rows stay as they are."

@@ -56,7 +56,7 @@ defmodule Magnesia.Strict.Copies do
     end)
   end
 
-  def add_table_copy(tab, node, _storage), do: run(fn -> abort({:badarg, tab, node}) end)
+  def add_table_copy(tab, node, _storage), do: refuse({:badarg, tab, node})
 
   # A table without a copy here has its rows on a node that is not there to send them.
   defp no_source(%{name: name}, storage) do
@@ -70,7 +70,7 @@ defmodule Magnesia.Strict.Copies do
   @doc "Removes a copy; with the last one goes the table."
   @spec del_table_copy(term(), term()) :: outcome()
   def del_table_copy(tab, node) when is_atom(node), do: run(fn -> remove(tab, node) end)
-  def del_table_copy(tab, node), do: run(fn -> abort({:badarg, tab, node}) end)
+  def del_table_copy(tab, node), do: refuse({:badarg, tab, node})
 
   defp remove(tab, node) do
     definition = fetch!(tab, {:no_exists, {tab, :cstruct}})
@@ -81,14 +81,14 @@ defmodule Magnesia.Strict.Copies do
         abort({:combine_error, tab, 'Last replica'})
 
       Definition.nodes(rest) == [] ->
-        active(definition)
+        _ = active(definition)
         Schema.delete(locked!(tab, :write))
 
       tab == :schema ->
         define(Rules.check(rest))
 
       true ->
-        majority(active(definition))
+        _ = majority(active(definition))
         remove_copy(locked!(tab, :write), Rules.check(rest))
     end
   end
@@ -102,23 +102,23 @@ defmodule Magnesia.Strict.Copies do
 
   @doc "Moves a copy to another node."
   @spec move_table_copy(term(), term(), term()) :: outcome()
-  def move_table_copy(:schema, _from, _to), do: run(fn -> abort({:bad_type, :schema}) end)
+  def move_table_copy(:schema, _from, _to), do: refuse({:bad_type, :schema})
 
   def move_table_copy(tab, from, to) when is_atom(from) and is_atom(to) do
-    run(fn ->
-      definition = locked!(tab, :write)
-      if to in Definition.nodes(definition), do: abort({:already_exists, tab, to})
-      if from != node(), do: abort({:not_active, tab, from})
-
-      if definition.local_content do
-        abort({'Cannot move table with local content', tab})
-      end
-
-      abort({:not_active, :schema, to})
-    end)
+    run({:refuse, fn -> unmovable(locked!(tab, :write), from, to) end})
   end
 
-  def move_table_copy(tab, from, to), do: run(fn -> abort({:badarg, tab, from, to}) end)
+  def move_table_copy(tab, from, to), do: refuse({:badarg, tab, from, to})
+
+  # No other node runs, so nothing can be moved to one.
+  defp unmovable(definition, from, to) do
+    cond do
+      to in Definition.nodes(definition) -> {:already_exists, definition.name, to}
+      from != node() -> {:not_active, definition.name, from}
+      definition.local_content -> {'Cannot move table with local content', definition.name}
+      true -> {:not_active, :schema, to}
+    end
+  end
 
   @doc "Changes how a node stores a table."
   @spec change_table_copy_type(term(), term(), term()) :: outcome()
@@ -126,7 +126,7 @@ defmodule Magnesia.Strict.Copies do
     run(fn -> change_type(lock_whole(tab), node, storage) end)
   end
 
-  def change_table_copy_type(tab, node, _storage), do: run(fn -> abort({:badarg, tab, node}) end)
+  def change_table_copy_type(tab, node, _storage), do: refuse({:badarg, tab, node})
 
   # The schema is locked already.
   defp lock_whole(:schema), do: fetch!(:schema, {:no_exists, :schema})

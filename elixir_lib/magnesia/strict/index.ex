@@ -98,20 +98,25 @@ defmodule Magnesia.Strict.Index do
   def dirty_match_object(tab, pattern, _attr), do: abort({:bad_type, tab, pattern})
 
   defp read_locked(ctx, tab, value, pos) do
-    case Facts.fetch(tab) do
-      {:ok, facts} -> if pos not in facts.index, do: refuse_position(tab, pos)
-      :error -> :ok
-    end
-
+    kind = indexed_kind(tab, pos)
     Locks.hold_table(ctx, tab, :read)
 
     case by_index(tab, value, pos) do
       rows when is_list(rows) ->
         Locks.note_read(tab)
+        # A bag's objects come the other way round than outside a transaction.
+        rows = if kind == :bag, do: :lists.reverse(rows), else: rows
         merge(Selection.own(ctx, tab), rows, tab, value, pos)
 
       {:"$magnesia_error", reason} ->
         abort(reason, tab, {:no_exists, tab})
+    end
+  end
+
+  defp indexed_kind(tab, pos) do
+    case Facts.fetch(tab) do
+      {:ok, facts} -> if pos in facts.index, do: facts.type, else: refuse_position(tab, pos)
+      :error -> :unknown
     end
   end
 

@@ -135,10 +135,10 @@ defmodule Magnesia.Strict.Options do
     options = :proplists.get_value(kind, properties, [])
     if not is_list(options), do: abort({:badarg, name, {kind, options}})
 
-    for option <- options do
+    Enum.each(options, fn option ->
       tag = if is_tuple(option) and tuple_size(option) > 0, do: elem(option, 0), else: option
       if not is_atom(tag) or tag in refused, do: abort({:badarg, name, option})
-    end
+    end)
   end
 
   defp expand_index(%{index_info: []} = definition), do: definition

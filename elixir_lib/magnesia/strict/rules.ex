@@ -175,12 +175,12 @@ defmodule Magnesia.Strict.Rules do
   end
 
   defp properties(definition) do
-    for property <- definition.user_properties do
+    Enum.each(definition.user_properties, fn property ->
       verify(
         is_tuple(property) and tuple_size(property) >= 1,
         {:bad_type, definition.name, {:user_properties, [property]}}
       )
-    end
+    end)
   end
 
   defp numbers(%{name: name, cookie: cookie, version: version}) do

@@ -145,7 +145,7 @@ defmodule Magnesia.Strict.Schema do
   def clear_table({:tid, _, _}, _ctx, :schema, _pattern), do: :ok
 
   def clear_table({:tid, _, _}, ctx, tab, _pattern) do
-    tab |> fetch!({:no_exists, tab}) |> active() |> writable() |> majority()
+    _ = tab |> fetch!({:no_exists, tab}) |> active() |> writable() |> majority()
     Locks.hold_table(ctx, tab, :write)
     done(Engine.table_clear(tab), tab)
   end
@@ -219,7 +219,8 @@ defmodule Magnesia.Strict.Schema do
   @spec read_table_property(term(), term()) :: tuple()
   def read_table_property(tab, key) do
     with {:ok, definition} <- Definition.fetch(tab),
-         property when property != false <- :lists.keyfind(key, 1, definition.user_properties) do
+         property when is_tuple(property) <-
+           :lists.keyfind(key, 1, definition.user_properties) do
       property
     else
       _ -> abort(missing(tab, :user_property, key))
@@ -262,5 +263,5 @@ defmodule Magnesia.Strict.Schema do
 
   defp next_version(definition), do: Definition.next_version(definition)
 
-  defp refuse_schema, do: run(fn -> abort({:bad_type, :schema}) end)
+  defp refuse_schema, do: refuse({:bad_type, :schema})
 end

@@ -73,7 +73,7 @@ defmodule Magnesia.Strict.Transformation do
   defp rewrite(%{name: name} = next, fun) do
     properties = Definition.properties(next)
     handle = Engine.transform_start(name, next.record_name, next.arity, properties)
-    with {:"$magnesia_error", _} = failure <- handle, do: done(failure, name)
+    with {:"$magnesia_error", reason} <- handle, do: abort(reason, name, {:no_exists, name})
     everything = [{:_, [], [:"$_"]}]
     add(Engine.select_chunk(name, everything, @chunk), handle, next, fun)
     settled(Engine.transform_commit(handle), next)
@@ -85,7 +85,10 @@ defmodule Magnesia.Strict.Transformation do
   end
 
   defp add({:done, rows}, handle, next, fun), do: put(handle, change(rows, next, fun), next)
-  defp add(failure, _handle, next, _fun), do: done(failure, next.name)
+
+  defp add({:"$magnesia_error", reason}, _handle, next, _fun) do
+    abort(reason, next.name, {:no_exists, next.name})
+  end
 
   defp put(handle, rows, next), do: done(Engine.transform_rows(handle, rows), next.name)
 

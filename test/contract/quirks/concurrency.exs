@@ -10,13 +10,18 @@
     order, the younger is restarted (its fun runs again from the start) and both commit.
     """,
     run: ~S"""
-    C=counters:new(2,[]), S=self(), P=fun(N,A,B)-> spawn(fun()-> S!Tx(fun()-> counters:add(C,N,
-    1), mnesia:wread({s,A}), timer:sleep(60), mnesia:wread({s,B}), N end) end),
-    timer:sleep(20) end, P(1,x,y), P(2,y,x), {lists:sort([receive R->R after 5000->
+    C=counters:new(2,[]), S=self(), Until=fun(U,F)-> F() orelse erlang:yield() andalso U(U,F) end,
+    P=fun(N,A,B)-> Q=spawn(fun()-> S!Tx(fun()-> counters:add(C,N,1), mnesia:wread({s,A}),
+    put(ran,yes)=/=yes andalso begin S!locked, receive go->ok end end, mnesia:wread({s,B}), N end)
+    end), receive locked->Q end end, P1=P(1,x,y), P2=P(2,y,x), P1!go, Until(Until,fun()->
+    mnesia:system_info(lock_queue)=/=[] end), P2!go, {lists:sort([receive R->R after 5000->
     timeout end||_<-[1,2]]), {counters:get(C,1),counters:get(C,2)}}
     """,
     gives: ~S"""
     {[{atomic,1},{atomic,2}],{1,2}}
+    """,
+    normal: ~S"""
+    fun({R,{A,B}}) -> {R,{A,B > 1}} end
     """
   },
   %{
@@ -28,10 +33,12 @@
     restart counter is not touched.
     """,
     run: ~S"""
-    S=self(), R0=mnesia:system_info(transaction_restarts), P=fun(A,B)-> spawn(fun()->
-    S!mnesia:transaction(fun()-> mnesia:wread({s,A}), timer:sleep(60), mnesia:wread({s,B}),
-    ok end,[],0) end), timer:sleep(20) end, P(x,y), P(y,x), {lists:sort([receive R->
-    R after 5000->timeout end||_<-[1,2]]), mnesia:system_info(transaction_restarts)-R0}
+    S=self(), R0=mnesia:system_info(transaction_restarts), Until=fun(U,F)-> F() orelse
+    erlang:yield() andalso U(U,F) end, P=fun(A,B)-> Q=spawn(fun()-> S!mnesia:transaction(fun()->
+    mnesia:wread({s,A}), S!locked, receive go->ok end, mnesia:wread({s,B}), ok end,[],0) end),
+    receive locked->Q end end, P1=P(x,y), P2=P(y,x), P1!go, Until(Until,fun()->
+    mnesia:system_info(lock_queue)=/=[] end), P2!go, {lists:sort([receive R->R after 5000->
+    timeout end||_<-[1,2]]), mnesia:system_info(transaction_restarts)-R0}
     """,
     gives: ~S"""
     {[{aborted,nomore},{atomic,ok}],0}
@@ -45,14 +52,16 @@
     An OLDER transaction that meets a younger holder simply queues; neither is restarted.
     """,
     run: ~S"""
-    C=counters:new(2,[]), S=self(), Old=spawn(fun()-> S!{old,Tx(fun()-> counters:add(C,1,1),
-    receive go->ok end, mnesia:wread({s,x}), done end)} end), timer:sleep(20), spawn(fun()->
-    S!{young,Tx(fun()-> counters:add(C,2,1), mnesia:wread({s,x}), timer:sleep(80),
-    done end)} end), timer:sleep(20), Old!go, {[receive M->M after 3000->t end||_<-[1,2]],
-    counters:get(C,1), counters:get(C,2)}
+    C=counters:new(2,[]), S=self(), Until=fun(U,F)-> F() orelse erlang:yield() andalso U(U,F) end,
+    Old=spawn(fun()-> S!{old,Tx(fun()-> counters:add(C,1,1), S!begun, receive go->ok end,
+    mnesia:wread({s,x}), done end)} end), receive begun->ok end, Young=spawn(fun()->
+    S!{young,Tx(fun()-> counters:add(C,2,1), mnesia:wread({s,x}), S!locked, receive go->ok end,
+    done end)} end), receive locked->ok end, Old!go, Until(Until,fun()->
+    mnesia:system_info(lock_queue)=/=[] end), Young!go, {lists:sort([receive M->M after 5000->
+    t end||_<-[1,2]]), counters:get(C,1), counters:get(C,2)}
     """,
     gives: ~S"""
-    {[{young,{atomic,done}},{old,{atomic,done}}],1,1}
+    {[{old,{atomic,done}},{young,{atomic,done}}],1,1}
     """
   },
   %{
@@ -65,9 +74,11 @@
     time (count varies by run, here the dirty counter).
     """,
     run: ~S"""
-    S=self(), spawn(fun()-> S!Tx(fun()-> mnesia:wread({s,x}), timer:sleep(100), a end) end),
-    timer:sleep(20), R=Tx(fun()-> mnesia:dirty_update_counter(s,runs,1), mnesia:wread({s,x}),
-    b end), {R, receive M->M end, mnesia:dirty_read(s,runs)}
+    S=self(), R0=mnesia:system_info(transaction_restarts), Until=fun(U,F)-> F() orelse
+    erlang:yield() andalso U(U,F) end, spawn(fun()-> S!Tx(fun()-> mnesia:wread({s,x}), S!locked,
+    Until(Until,fun()-> mnesia:system_info(transaction_restarts)>R0 end), a end) end), receive
+    locked->ok end, R=Tx(fun()-> mnesia:dirty_update_counter(s,runs,1), mnesia:wread({s,x}), b
+    end), {R, receive M->M end, mnesia:dirty_read(s,runs)}
     """,
     gives: ~S"""
     {{atomic,b},{atomic,a},[{s,runs,4}]}
@@ -122,7 +133,7 @@
     S=self(), W=spawn(fun()-> receive go->ok end, Tx(fun()-> ok end) end), W!go, P=spawn(fun()->
     Tx(fun()-> mnesia:wread({s,x}), S!locked, receive stop->ok end end) end), receive locked->
     ok end, Q=spawn(fun()-> S!{r,Tx(fun()-> mnesia:wread({s,x}), got end)} end), A=receive {r,
-    X}->X after 500->still_waiting end, P!stop, {A, is_pid(Q), receive {r,Y}->Y after 1000->
+    X}->X after 500->still_waiting end, P!stop, {A, is_pid(Q), receive {r,Y}->Y after 5000->
     t end}
     """,
     gives: ~S"""
@@ -138,10 +149,12 @@
     younger.
     """,
     run: ~S"""
-    C=counters:new(2,[]), S=self(), P=fun(N)-> spawn(fun()-> S!Tx(fun()-> counters:add(C,N,1),
-    [mnesia:read(s,x)], timer:sleep(60), mnesia:write({s,x,N}), N end) end),
-    timer:sleep(20) end, P(1), P(2), {[receive R->R after 5000->timeout end||_<-[1,2]],
-    counters:get(C,1)+counters:get(C,2)>2, mnesia:dirty_read(s,x)}
+    C=counters:new(2,[]), S=self(), Until=fun(U,F)-> F() orelse erlang:yield() andalso U(U,F) end,
+    P=fun(N)-> Q=spawn(fun()-> S!Tx(fun()-> counters:add(C,N,1), mnesia:read(s,x),
+    put(ran,yes)=/=yes andalso begin S!locked, receive go->ok end end, mnesia:write({s,x,N}), N
+    end) end), receive locked->Q end end, P1=P(1), P2=P(2), P1!go, Until(Until,fun()->
+    mnesia:system_info(lock_queue)=/=[] end), P2!go, {lists:sort([receive R->R after 5000->
+    timeout end||_<-[1,2]]), counters:get(C,1)+counters:get(C,2)>2, mnesia:dirty_read(s,x)}
     """,
     gives: ~S"""
     {[{atomic,1},{atomic,2}],true,[{s,x,2}]}
@@ -155,8 +168,10 @@
     A restart leaves no trace of the first run's own writes.
     """,
     run: ~S"""
-    S=self(), spawn(fun()-> S!Tx(fun()-> mnesia:wread({s,x}), timer:sleep(100), a end) end),
-    timer:sleep(20), {Tx(fun()-> R=mnesia:read(s,own), mnesia:write({s,own,1}),
+    S=self(), R0=mnesia:system_info(transaction_restarts), Until=fun(U,F)-> F() orelse
+    erlang:yield() andalso U(U,F) end, spawn(fun()-> S!Tx(fun()-> mnesia:wread({s,x}), S!locked,
+    Until(Until,fun()-> mnesia:system_info(transaction_restarts)>R0 end), a end) end), receive
+    locked->ok end, {Tx(fun()-> R=mnesia:read(s,own), mnesia:write({s,own,1}),
     mnesia:wread({s,x}), R end), receive M->M end}
     """,
     gives: ~S"""
@@ -174,8 +189,8 @@
     S=self(), P=spawn(fun()-> Tx(fun()-> mnesia:read_lock_table(s), S!locked, receive go->
     ok end end), S!done end), receive locked->ok end, spawn(fun()-> S!{rd,Tx(fun()->
     mnesia:read(s,1) end)}, S!{wr,Tx(fun()-> mnesia:write({s,1,a}) end)} end), A=[receive {rd,
-    X}->X after 200->blocked end, receive {wr,Y}->Y after 200->blocked end], P!go, {A,
-    receive {wr,Z}->Z after 1000->t end}
+    X}->X after 5000->blocked end, receive {wr,Y}->Y after 200->blocked end], P!go, {A,
+    receive {wr,Z}->Z after 5000->t end}
     """,
     gives: ~S"""
     {[{atomic,[]},blocked],{atomic,ok}}

@@ -89,5 +89,24 @@
     gives: ~S"""
     {atomic,[{{s,1},write}]}
     """
+  },
+  %{
+    number: 144,
+    kind: :wart,
+    setup: :ram,
+    title: ~S"""
+    An aborted inner transaction forgets which locks it asked for although they stay held: lock/2
+    answers for such a record as for a new one, and a record of a table that was locked there is
+    locked once more.
+    """,
+    run: ~S"""
+    {Tx(fun()-> Tx(fun()-> mnesia:wread({s,1}), mnesia:abort(x) end),
+    mnesia:lock({record,s,1},write) end), Tx(fun()-> Tx(fun()-> mnesia:write_lock_table(s),
+    mnesia:abort(x) end), mnesia:wread({s,1}), lists:sort([{K,M}||{K,M,
+    _}<-mnesia:system_info(held_locks)]) end)}
+    """,
+    gives: ~S"""
+    {{atomic,['n@h']},{atomic,[{{s,1},write},{{s,'______WHOLETABLE_____'},write}]}}
+    """
   }
 ]

@@ -5,7 +5,7 @@ defmodule Magnesia.Parity.Generator do
   """
 
   import Magnesia.Parity.Random
-  alias Magnesia.Parity.{DuelSource, OperationSource, SchemaSource, Script}
+  alias Magnesia.Parity.{Avoidance, DuelSource, OperationSource, SchemaSource, Script}
 
   @doc "The script of a seed, without what shows the quirks to avoid."
   @spec script(integer, [pos_integer | String.t()]) :: Script.t()
@@ -18,7 +18,9 @@ defmodule Magnesia.Parity.Generator do
 
   defp operations(:data, avoid) do
     context = OperationSource.top(avoid)
-    OperationSource.opening(context) ++ list(4, 22, fn -> OperationSource.operation(context) end)
+    opening = OperationSource.opening(context)
+    operations = list(4, 22, fn -> OperationSource.operation(context) end)
+    Avoidance.apply_to(opening ++ operations, avoid)
   end
 
   defp operations(:schema, _avoid),

@@ -83,7 +83,10 @@ defmodule Magnesia.Parity.MatchSource do
   @doc "A pattern as match_object takes it."
   @spec pattern(atom, pos_integer) :: tuple
   def pattern(tag, arity) do
-    List.to_tuple([tag | Enum.map(2..arity, fn _ -> part() end)])
+    [key | parts] = Enum.map(2..arity, fn _ -> part() end)
+    # Keys have the other zero, see `Vocabulary`.
+    key = if key == 0, do: 0.0, else: key
+    List.to_tuple([tag, key | parts])
   end
 
   defp clause(tag, arity) do

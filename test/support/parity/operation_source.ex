@@ -305,8 +305,8 @@ defmodule Magnesia.Parity.OperationSource do
   defp record(tag, arity, context) do
     if arity > 3 or tag == :b do
       key = Vocabulary.spelt(key(context), context.style)
-
-      List.to_tuple([tag, key | Enum.map(3..arity, fn _ -> Vocabulary.indexed(context.style) end)])
+      values = list(arity - 2, arity - 2, fn -> Vocabulary.indexed(context.style) end)
+      List.to_tuple([tag, key | values])
     else
       {tag, key(context), Vocabulary.value()}
     end

@@ -5,7 +5,7 @@ defmodule Magnesia.Parity.Order do
   an ordered_set, the objects of one key of a bag, or a failure.
   """
 
-  alias Magnesia.Parity.{Normal, Script}
+  alias Magnesia.Parity.{Normal, Script, Vocabulary}
 
   @type mode ::
           :exact
@@ -17,6 +17,7 @@ defmodule Magnesia.Parity.Order do
           | :version
           | :chunks
           | :chunk_rows
+          | :locks
 
   @steps [
     :first,
@@ -65,6 +66,7 @@ defmodule Magnesia.Parity.Order do
       do: :shape
 
   def mode({:call, :system_info, [item]}, _type, _written?) when item in @own_to_a_run, do: :shape
+  def mode({:call, :system_info, [:held_locks]}, _type, _written?), do: :locks
   def mode({:call, :system_info, _}, _type, _written?), do: :multiset
   def mode({:call, :get_activity_id, _}, _type, _written?), do: :shape
 
@@ -129,6 +131,12 @@ defmodule Magnesia.Parity.Order do
   # The count of changes; beside it stands the time of the last one.
   def comparable(:version, {:value, {count, _time}}), do: {:value, count}
   def comparable(:multiset, {:value, list}) when is_list(list), do: {:value, sorted(list)}
+
+  # Stock Mnesia keeps locks in an ordered set, where keys that are equal numbers are one.
+  def comparable(:locks, {:value, list}) when is_list(list) do
+    {:value, list |> Enum.map(&one_spelling/1) |> Enum.uniq() |> sorted()}
+  end
+
   def comparable(:names, {:value, list}) when is_list(list), do: {:value, Enum.sort(names(list))}
 
   def comparable(:by_key, {:value, list}) when is_list(list) do
@@ -161,6 +169,11 @@ defmodule Magnesia.Parity.Order do
   defp whole_rows?(_spec), do: false
 
   defp sorted(list), do: if(List.improper?(list), do: list, else: Normal.sorted(list))
+
+  defp one_spelling({{table, key}, kind, owner}) do
+    key = if is_number(key) and key == 0, do: 0, else: Vocabulary.spelt(key, :integer)
+    {{table, key}, kind, owner}
+  end
 
   # Stock names the tables that hold its indexes.
   defp names(list) do

@@ -83,6 +83,7 @@ defmodule Magnesia.Parity.Vocabulary do
 
     cond do
       is_map(value) -> indexed(style)
+      value == 0 -> spelt(0, style)
       true -> value
     end
   end
