@@ -50,6 +50,10 @@ impl Atom {
             return None;
         }
         let mut names = names().write();
+        // Another thread may have made it since the look above.
+        if let Some(&atom) = names.by_name.get(name) {
+            return Some(atom);
+        }
         let atom = match HOST.get() {
             Some(host) => (host.intern)(name)?,
             None if names.by_name.len() >= ATOMS_MAX => return None,
@@ -128,6 +132,23 @@ mod tests {
         assert_eq!(Atom::intern("größe"), Some(atom));
         assert_ne!(Atom::intern("other"), Some(atom));
         assert_eq!(atom.name(), "größe");
+    }
+
+    #[test]
+    fn threads_that_meet_make_one_atom_of_a_name() {
+        for round in 0..200 {
+            let name = format!("met in round {round}");
+            let made: Vec<_> = std::thread::scope(|scope| {
+                let make = || Atom::intern(&name);
+                let threads: Vec<_> = (0..4).map(|_| scope.spawn(make)).collect();
+                threads
+                    .into_iter()
+                    .map(|thread| thread.join().ok().flatten())
+                    .collect()
+            });
+            assert!(made[0].is_some(), "there is room");
+            assert!(made.iter().all(|atom| *atom == made[0]), "{name}: {made:?}");
+        }
     }
 
     #[test]
