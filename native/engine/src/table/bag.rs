@@ -3,6 +3,7 @@
 use magnesia_term::Row;
 
 use super::segment::Slot;
+use super::touch::Touch;
 
 /// One row, as most keys have, or several.
 #[derive(Debug, Clone)]
@@ -54,12 +55,14 @@ impl Slot for BagRows {
     fn key(&self) -> &[u8] {
         self.rows().first().map_or(&[], Row::key)
     }
+}
 
+impl Touch for BagRows {
     fn touch_head(&self) -> u32 {
-        self.rows().first().map_or(0, Slot::touch_head)
+        self.rows().first().map_or(0, Touch::touch_head)
     }
 
     fn touch_tail(&self) -> u8 {
-        self.rows().first().map_or(0, Slot::touch_tail)
+        self.rows().first().map_or(0, Touch::touch_tail)
     }
 }

@@ -15,6 +15,7 @@ use magnesia_term::{Row, hash, order, packed};
 use parking_lot::{Mutex, RwLock};
 
 use super::segment::{Segment, Slot};
+use super::touch;
 use crate::limits::SEGMENT_ROWS_MAX;
 
 /// Top hash bits that choose a root.
@@ -275,7 +276,8 @@ impl<S: Slot> Hashed<S> {
                 continue;
             };
             let depth = segment.depth();
-            visit(segment, position, f);
+            let slots = segment.iter_after(position.hash, position.key.as_deref());
+            touch::visit(slots, |slot| slot, f);
             return next_range(position.hash, depth);
         }
     }
@@ -364,36 +366,6 @@ fn root_bytes<S: Slot>(root: &Root<S>) -> usize {
         bytes += size_of::<CachePadded<Leaf<S>>>() + segment_bytes;
     }
     bytes
-}
-
-/// Visits slots in batches whose rows are touched together first: the loads overlap, where one
-/// row after the other would wait for memory each time.
-fn visit<S: Slot>(segment: &Segment<S>, position: &HashPosition, mut f: impl FnMut(&S) -> bool) {
-    const BATCH: usize = 32;
-    let mut slots = segment.iter_after(position.hash, position.key.as_deref());
-    let mut batch: [Option<&S>; BATCH] = [None; BATCH];
-    loop {
-        let mut filled = 0;
-        let mut touched = 0;
-        for (place, slot) in batch.iter_mut().zip(&mut slots) {
-            touched ^= slot.touch_head();
-            *place = Some(slot);
-            filled += 1;
-        }
-        let batch = &batch[..filled];
-        for slot in batch.iter().flatten() {
-            touched ^= u32::from(slot.touch_tail());
-        }
-        std::hint::black_box(touched);
-        for slot in batch.iter().flatten() {
-            if !f(slot) {
-                return;
-            }
-        }
-        if filled < BATCH {
-            return;
-        }
-    }
 }
 
 fn next_range(hash: u32, depth: u32) -> Option<u32> {

@@ -14,6 +14,7 @@ mod counts;
 pub mod hashed;
 mod paged;
 mod segment;
+mod touch;
 pub(crate) mod tree;
 pub mod walk;
 

@@ -9,32 +9,18 @@
 
 use magnesia_term::Row;
 
+use super::touch::Touch;
+
 /// What a segment holds for one key: a row, or a bag's rows.
-pub(crate) trait Slot {
+pub(crate) trait Slot: Touch {
     /// The packed key, zeros as stored.
     fn key(&self) -> &[u8];
-
-    /// Reads the head of the row, so that its memory is on its way to the cache.
-    fn touch_head(&self) -> u32;
-
-    /// Reads the end of the row, whose place its head tells.
-    fn touch_tail(&self) -> u8;
 }
 
 impl Slot for Row {
     #[inline]
     fn key(&self) -> &[u8] {
         Row::key(self)
-    }
-
-    #[inline]
-    fn touch_head(&self) -> u32 {
-        self.hash()
-    }
-
-    #[inline]
-    fn touch_tail(&self) -> u8 {
-        self.body().last().copied().unwrap_or(0)
     }
 }
 

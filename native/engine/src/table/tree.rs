@@ -16,6 +16,7 @@ use magnesia_term::key::Key;
 use parking_lot::{Mutex, RwLock};
 
 use super::hashed::Alter;
+use super::touch::{self, Touch};
 use crate::limits::LEAF_ROWS_MAX;
 
 type Map<V> = BTreeMap<Key, V>;
@@ -70,7 +71,7 @@ pub(crate) struct Tree<V> {
     growing: Mutex<()>,
 }
 
-impl<V> Tree<V> {
+impl<V: Touch> Tree<V> {
     pub(crate) fn new() -> Self {
         Self {
             fences: ArcSwap::from_pointee(Fences::of(Map::new())),
@@ -187,11 +188,8 @@ impl<V> Tree<V> {
             // A neighbour's range that this leaf took over meanwhile is left to the next part.
             let upper = fence.map_or(Bound::Unbounded, Bound::Excluded);
             if is_range(&lower, &upper) {
-                for (key, value) in map.range::<Key, _>((lower, upper)) {
-                    if !f(key, value) {
-                        break;
-                    }
-                }
+                let entries = map.range::<Key, _>((lower, upper));
+                touch::visit(entries, |(_, value)| value, |(key, value)| f(key, value));
             }
             return fence.cloned().map(TreePosition::From);
         }
@@ -214,11 +212,8 @@ impl<V> Tree<V> {
             let Some(map) = guard.as_ref() else { continue };
             let lower = Bound::Included(&fences.lows[at]);
             if is_range(&lower, &upper) {
-                for (key, value) in map.range::<Key, _>((lower, upper)).rev() {
-                    if !f(key, value) {
-                        break;
-                    }
-                }
+                let entries = map.range::<Key, _>((lower, upper)).rev();
+                touch::visit(entries, |(_, value)| value, |(key, value)| f(key, value));
             }
             let low = fences.lows[at].clone();
             return (at > 0).then_some(TreePosition::Beyond(low));
@@ -265,6 +260,16 @@ fn is_range(lower: &Bound<&Key>, upper: &Bound<&Key>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Touch for u32 {
+        fn touch_head(&self) -> u32 {
+            *self
+        }
+
+        fn touch_tail(&self) -> u8 {
+            0
+        }
+    }
 
     fn key(number: u32) -> Key {
         Key::from_bytes(&number.to_be_bytes())
