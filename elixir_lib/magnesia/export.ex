@@ -122,16 +122,18 @@ defmodule Magnesia.Export do
         with :ok <- closed(File.close(io), file), do: saved
 
       {:error, reason} ->
-        closed({:error, reason}, file)
+        refused(reason, file)
     end
   catch
     {:unwritten, reason} ->
       _partial = File.rm(file)
-      closed({:error, reason}, file)
+      refused(reason, file)
   end
 
   defp closed(:ok, _file), do: :ok
-  defp closed({:error, reason}, file), do: {:error, "#{file}: #{:file.format_error(reason)}"}
+  defp closed({:error, reason}, file), do: refused(reason, file)
+
+  defp refused(reason, file), do: {:error, "#{file}: #{:file.format_error(reason)}"}
 
   defp save_tables(io, handle) do
     write(io, @head)

@@ -16,7 +16,7 @@ defmodule Magnesia.Export.Terms do
   @spec line(term()) :: binary()
   def line(term) do
     term = if plain?(term), do: term, else: {:external, :erlang.term_to_binary(term)}
-    :unicode.characters_to_binary(:io_lib.format('~0tp.~n', [term]))
+    List.to_string(:io_lib.format('~0tp.~n', [term]))
   end
 
   defp plain?([head | tail]), do: plain?(head) and plain?(tail)
@@ -43,7 +43,6 @@ defmodule Magnesia.Export.Terms do
       {:ok, term} -> {[term], io}
       :eof -> {:halt, io}
       {:error, reason} -> raise ArgumentError, "#{file}: #{inspect(reason)}"
-      {:error, info, _line} -> raise ArgumentError, "#{file}: #{inspect(info)}"
     end
   end
 end

@@ -3,7 +3,8 @@
 //! This is the piece that all hosts share: opening and recovering a directory ([`open`]), the
 //! path of a commit through the log ([`Database`]), dumps that keep the log short ([`dump`]),
 //! changes of the schema ([`alter`], [`transform`]), tables whose rows stay on disk
-//! ([`rows_sled`]) and reading what is intact of a damaged directory ([`salvage`]). What the manifest says of the tables is in [`catalog`].
+//! ([`rows_sled`]) and reading what is intact of a damaged directory ([`salvage`]). What the
+//! manifest says of the tables is in [`catalog`].
 //!
 //! Never here: terms of a host, processes, waiting for locks. The only threads are the store's
 //! keeper and those that load tables at opening.
