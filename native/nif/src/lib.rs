@@ -1,10 +1,10 @@
 //! Magnesia in a BEAM: what `Magnesia.Native` loads.
 //!
-//! Map: [`boundary`] is what every call passes, [`calls`] has the calls by topic, [`source`]
-//! and [`sink`] turn terms into packed ones and back, [`slots`] holds the transactions of
-//! processes, [`mail`] sends messages to those that wait, [`reaper`] has the
-//! thread that takes large things apart, [`host`] makes the VM the source of
-//! atoms, [`raw`] is the only room with unsafe code.
+//! Map: `boundary` is what every call passes, `calls` has the calls by topic, `source`
+//! and `sink` turn terms into packed ones and back, `slots` holds the transactions of
+//! processes, `mail` sends messages to those that wait, `reaper` has the
+//! thread that takes large things apart, `host` makes the VM the source of
+//! atoms, `raw` is the only room with unsafe code.
 //!
 //! Never here: a panic that crosses into the VM, a call on a normal scheduler that does more
 //! than a millisecond's work or waits.

@@ -3,7 +3,7 @@
 //! [`Spec::compile`] takes a specification exactly as `ets:select/2` does and accepts what
 //! `ets:match_spec_compile/1` of OTP 25 accepts. [`Spec::run`] matches a row without decoding
 //! it: variables are places in the row, constants were packed before, and only results that a
-//! body constructs are written, into a [`Scratch`] that is reused. [`access`] says which keys
+//! body constructs are written, into a [`Scratch`] that is reused. `access` says which keys
 //! or ranges can match at all.
 //!
 //! Map of the room: `variable` and `words` know the atoms; `head` and `expression` compile into
