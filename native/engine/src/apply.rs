@@ -6,7 +6,7 @@ use magnesia_term::Row;
 
 use crate::error::TableError;
 use crate::table::Table;
-use crate::txn::{Overlay, OwnOp};
+use crate::txn::Overlay;
 
 /// Applies all own writes of a transaction, in the order that Mnesia does: key by key, the
 /// operations of one key in turn.
@@ -16,14 +16,9 @@ use crate::txn::{Overlay, OwnOp};
 /// before.
 pub fn apply(own: &Overlay) -> Result<(), TableError> {
     for own_table in own.tables() {
-        let body = own_table.table().body();
         for own_key in own_table.keys() {
             for op in own_key.ops() {
-                match op {
-                    OwnOp::Write(row) => body.write(row.clone())?,
-                    OwnOp::Delete => body.delete(own_key.key())?,
-                    OwnOp::DeleteObject(row) => body.delete_object(row)?,
-                }
+                apply_op(own_table.table(), op.on(own_key.key()))?;
             }
         }
     }

@@ -11,7 +11,7 @@ use magnesia_term::{Items, Packer, Row};
 
 use crate::apply::Op;
 use crate::error::TableError;
-use crate::txn::{Overlay, OwnOp};
+use crate::txn::Overlay;
 
 /// The only kind of record so far: operations on rows.
 const KIND_OPERATIONS: u8 = 1;
@@ -61,15 +61,7 @@ impl Recorder {
             }
             for own_key in own_table.keys() {
                 for op in own_key.ops() {
-                    match op {
-                        OwnOp::Write(row) => self.add_terms(table.id(), WRITE, row.items()),
-                        OwnOp::Delete => {
-                            self.add_terms(table.id(), DELETE, Items::new(own_key.key(), 1));
-                        }
-                        OwnOp::DeleteObject(row) => {
-                            self.add_terms(table.id(), DELETE_OBJECT, row.items());
-                        }
-                    }
+                    self.add(table.id(), &op.on(own_key.key()));
                 }
             }
         }

@@ -25,6 +25,15 @@ pub(crate) fn bug<'a>(env: Env<'a>, text: &str) -> Term<'a> {
     words(env, atoms::bug(), text)
 }
 
+/// `ok`, or what the database refused.
+#[inline]
+pub(crate) fn done<T>(env: Env<'_>, outcome: Result<T, DatabaseError>) -> Term<'_> {
+    match outcome {
+        Ok(_) => atoms::ok().encode(env),
+        Err(error) => database(env, &error),
+    }
+}
+
 /// What a table refused.
 pub(crate) fn table<'a>(env: Env<'a>, cause: &TableError) -> Term<'a> {
     match cause {

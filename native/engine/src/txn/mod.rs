@@ -88,12 +88,6 @@ impl Transaction {
         &mut self.own
     }
 
-    /// Whether a nested level is open.
-    #[must_use]
-    pub fn is_nested(&self) -> bool {
-        !self.outer.is_empty()
-    }
-
     /// Opens a nested level.
     pub fn nest(&mut self) {
         self.outer.push(self.own.clone());

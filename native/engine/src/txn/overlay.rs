@@ -10,9 +10,10 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use magnesia_term::{Row, order};
+use magnesia_term::{Atom, Row, order};
 use smallvec::SmallVec;
 
+use crate::apply::Op;
 use crate::schema::Kind;
 use crate::table::Table;
 
@@ -31,6 +32,16 @@ pub enum OwnOp {
 }
 
 impl OwnOp {
+    /// The operation as a table takes it, on a packed key.
+    #[must_use]
+    pub fn on<'a>(&self, key: &'a [u8]) -> Op<'a> {
+        match self {
+            Self::Write(row) => Op::Write(row.clone()),
+            Self::Delete => Op::Delete(key),
+            Self::DeleteObject(row) => Op::DeleteObject(row.clone()),
+        }
+    }
+
     fn is_write_of(&self, row: &Row) -> bool {
         matches!(self, Self::Write(there) if there.is_identical(row))
     }
@@ -121,7 +132,9 @@ impl OwnTable {
         }
     }
 
-    fn ops(&self, key: &[u8]) -> &[OwnOp] {
+    /// The operations on a packed key, oldest first.
+    #[must_use]
+    pub fn ops(&self, key: &[u8]) -> &[OwnOp] {
         self.place(key).map_or(&[], |at| &self.keys[at].ops)
     }
 
@@ -193,6 +206,14 @@ impl Overlay {
     #[must_use]
     pub fn of(&self, table: u32) -> Option<&OwnTable> {
         self.tables.iter().find(|own| own.table.id() == table)
+    }
+
+    /// The operations on the table of this name.
+    #[must_use]
+    pub fn of_name(&self, name: Atom) -> Option<&OwnTable> {
+        self.tables
+            .iter()
+            .find(|own| own.table.definition().name == name)
     }
 
     /// The operations on a packed key of a table, oldest first.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use magnesia_database::{Database, DatabaseError, open as opening};
+use magnesia_database::{Database, open as opening};
 use magnesia_engine::locks::{Kind, OwnedItem, OwnerId, Tid};
 use rustler::{Encoder, Env, Term};
 
@@ -33,13 +33,6 @@ fn owner() -> String {
     format!("a BEAM with process id {}", std::process::id())
 }
 
-fn done<T>(env: Env<'_>, outcome: Result<T, DatabaseError>) -> Term<'_> {
-    match outcome {
-        Ok(_) => atoms::ok().encode(env),
-        Err(error) => reply::database(env, &error),
-    }
-}
-
 fn with_dir<'a>(env: Env<'a>, dir: Term<'a>, f: impl FnOnce(&Path) -> Term<'a>) -> Term<'a> {
     match raw::binary_of(env, raw::word(dir)).map(std::str::from_utf8) {
         Some(Ok(dir)) => f(&PathBuf::from(dir)),
@@ -57,7 +50,7 @@ fn open<'a>(env: Env<'a>, [dir, _options]: [Term<'a>; 2]) -> Term<'a> {
     }
     with_dir(env, dir, |dir| {
         let opened = opening::open(dir, &owner(), Arc::new(Mail), state::published());
-        done(env, opened.map(state::set))
+        reply::done(env, opened.map(state::set))
     })
 }
 
@@ -69,36 +62,42 @@ fn has_database<'a>(env: Env<'a>, [dir]: [Term<'a>; 1]) -> Term<'a> {
 }
 
 fn create<'a>(env: Env<'a>, [dir]: [Term<'a>; 1]) -> Term<'a> {
-    with_dir(env, dir, |dir| done(env, opening::create(dir, &owner())))
+    with_dir(env, dir, |dir| {
+        reply::done(env, opening::create(dir, &owner()))
+    })
 }
 
 fn destroy<'a>(env: Env<'a>, [dir]: [Term<'a>; 1]) -> Term<'a> {
-    with_dir(env, dir, |dir| done(env, opening::destroy(dir, &owner())))
+    with_dir(env, dir, |dir| {
+        reply::done(env, opening::destroy(dir, &owner()))
+    })
 }
 
 fn attach<'a>(env: Env<'a>, [dir]: [Term<'a>; 1]) -> Term<'a> {
     state::with_database(env, |database| {
-        with_dir(env, dir, |dir| done(env, database.attach(dir, &owner())))
+        with_dir(env, dir, |dir| {
+            reply::done(env, database.attach(dir, &owner()))
+        })
     })
 }
 
 fn detach<'a>(env: Env<'a>, []: [Term<'a>; 0]) -> Term<'a> {
-    state::with_database(env, |database| done(env, database.detach()))
+    state::with_database(env, |database| reply::done(env, database.detach()))
 }
 
 fn close<'a>(env: Env<'a>, []: [Term<'a>; 0]) -> Term<'a> {
     match state::take() {
-        Some(database) => done(env, database.close()),
+        Some(database) => reply::done(env, database.close()),
         None => reply::error(env, atoms::closed()),
     }
 }
 
 fn dump_log<'a>(env: Env<'a>, []: [Term<'a>; 0]) -> Term<'a> {
-    state::with_database(env, |database| done(env, database.dump()))
+    state::with_database(env, |database| reply::done(env, database.dump()))
 }
 
 fn sync_log<'a>(env: Env<'a>, []: [Term<'a>; 0]) -> Term<'a> {
-    state::with_database(env, |database| done(env, database.sync_log()))
+    state::with_database(env, |database| reply::done(env, database.sync_log()))
 }
 
 fn log_info<'a>(env: Env<'a>, []: [Term<'a>; 0]) -> Term<'a> {

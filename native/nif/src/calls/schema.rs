@@ -1,6 +1,5 @@
 //! Changes of the schema, all on dirty schedulers.
 
-use magnesia_database::DatabaseError;
 use magnesia_engine::schema::{AccessMode, Definition, Kind, Storage};
 use magnesia_term::Atom;
 use rustler::{Encoder, Env, Term};
@@ -21,13 +20,6 @@ nif!("table_add_index", 3, DirtyIo, table_add_index);
 nif!("table_del_index", 3, DirtyIo, table_del_index);
 nif!("table_set_storage", 3, DirtyIo, table_set_storage);
 nif!("dump_tables", 1, DirtyIo, dump_tables);
-
-fn done(env: Env<'_>, outcome: Result<(), DatabaseError>) -> Term<'_> {
-    match outcome {
-        Ok(()) => atoms::ok().encode(env),
-        Err(error) => reply::database(env, &error),
-    }
-}
 
 fn name(term: Term<'_>) -> Option<Atom> {
     raw::atom_of(raw::word(term))
@@ -88,7 +80,7 @@ fn schema_properties<'a>(env: Env<'a>, []: [Term<'a>; 0]) -> Term<'a> {
 fn set_schema_properties<'a>(env: Env<'a>, [properties]: [Term<'a>; 1]) -> Term<'a> {
     state::with_database(env, |database| {
         checked(env, || {
-            Some(done(
+            Some(reply::done(
                 env,
                 database.set_schema_properties(record::owned(properties)?),
             ))
@@ -135,20 +127,24 @@ fn table_create<'a>(env: Env<'a>, arguments: [Term<'a>; 8]) -> Term<'a> {
                 access_mode: access_mode(access)?,
                 properties: record::owned(properties)?,
             };
-            Some(done(env, database.create_table(definition)))
+            Some(reply::done(env, database.create_table(definition)))
         })
     })
 }
 
 fn table_delete<'a>(env: Env<'a>, [table]: [Term<'a>; 1]) -> Term<'a> {
     state::with_database(env, |database| {
-        checked(env, || Some(done(env, database.delete_table(name(table)?))))
+        checked(env, || {
+            Some(reply::done(env, database.delete_table(name(table)?)))
+        })
     })
 }
 
 fn table_clear<'a>(env: Env<'a>, [table]: [Term<'a>; 1]) -> Term<'a> {
     state::with_database(env, |database| {
-        checked(env, || Some(done(env, database.clear_table(name(table)?))))
+        checked(env, || {
+            Some(reply::done(env, database.clear_table(name(table)?)))
+        })
     })
 }
 
@@ -156,7 +152,7 @@ fn table_define<'a>(env: Env<'a>, [table, access, properties]: [Term<'a>; 3]) ->
     state::with_database(env, |database| {
         checked(env, || {
             let properties = record::owned(properties)?;
-            Some(done(
+            Some(reply::done(
                 env,
                 database.define(name(table)?, access_mode(access)?, properties),
             ))
@@ -170,7 +166,7 @@ fn table_reshape<'a>(env: Env<'a>, arguments: [Term<'a>; 4]) -> Term<'a> {
         checked(env, || {
             let arity = arity.decode().ok().filter(|&arity: &usize| arity >= 2)?;
             let properties = record::owned(properties)?;
-            Some(done(
+            Some(reply::done(
                 env,
                 database.reshape(name(table)?, name(of_record)?, arity, properties),
             ))
@@ -218,7 +214,7 @@ fn table_add_index<'a>(env: Env<'a>, [table, position, properties]: [Term<'a>; 3
         checked(env, || {
             let position = position.decode().ok()?;
             let properties = record::owned(properties)?;
-            Some(done(
+            Some(reply::done(
                 env,
                 database.add_index(name(table)?, position, properties),
             ))
@@ -231,7 +227,7 @@ fn table_del_index<'a>(env: Env<'a>, [table, position, properties]: [Term<'a>; 3
         checked(env, || {
             let position = position.decode().ok()?;
             let properties = record::owned(properties)?;
-            Some(done(
+            Some(reply::done(
                 env,
                 database.drop_index(name(table)?, position, properties),
             ))
@@ -243,7 +239,7 @@ fn table_set_storage<'a>(env: Env<'a>, [table, to, properties]: [Term<'a>; 3]) -
     state::with_database(env, |database| {
         checked(env, || {
             let properties = record::owned(properties)?;
-            Some(done(
+            Some(reply::done(
                 env,
                 database.set_storage(name(table)?, storage(to)?, properties),
             ))
@@ -262,7 +258,7 @@ fn dump_tables<'a>(env: Env<'a>, [names]: [Term<'a>; 1]) -> Term<'a> {
                     None => return Some(reply::error(env, atoms::no_table())),
                 }
             }
-            Some(done(env, database.dump_images(&tables)))
+            Some(reply::done(env, database.dump_images(&tables)))
         })
     })
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use magnesia_engine::Table;
 use magnesia_engine::locks::{Await, Kind, LockTable, Outcome, Tid};
-use magnesia_engine::txn::{OwnOp, StickyOutcome, Transaction};
+use magnesia_engine::txn::{OwnOp, OwnTable, StickyOutcome, Transaction};
 use rustler::{Encoder, Env, Term};
 
 use super::SMALL_COUNT_MAX;
@@ -482,16 +482,17 @@ fn lock_table<'a>(env: Env<'a>, running: &mut Running, name: Term<'a>, lock: Ter
 }
 
 /// An own operation's name, and its record or `{Table, Key}`.
-fn own_words(env: Env<'_>, table: &Table, key: Word, op: &OwnOp) -> (rustler::Atom, Word) {
+fn own_words(env: Env<'_>, table: &Table, key: Word, op: &OwnOp) -> (Word, Word) {
     let record_name = raw::atom_word(table.definition().record_name);
-    match op {
+    let (op, value) = match op {
         OwnOp::Write(row) => (atoms::write(), sink::record(env, record_name, row)),
         OwnOp::Delete => {
             let name = raw::atom_word(table.definition().name);
             (atoms::delete(), raw::tuple_word(env, &[name, key]))
         }
         OwnOp::DeleteObject(row) => (atoms::delete_object(), sink::record(env, record_name, row)),
-    }
+    };
+    (raw::word(op.to_term(env)), value)
 }
 
 fn tx_own<'a>(env: Env<'a>, arguments: [Term<'a>; 2]) -> Term<'a> {
@@ -507,22 +508,12 @@ fn tx_own<'a>(env: Env<'a>, arguments: [Term<'a>; 2]) -> Term<'a> {
 }
 
 fn tx_own_large<'a>(env: Env<'a>, [context, name]: [Term<'a>; 2]) -> Term<'a> {
-    slots::with_running(env, context, |running| {
-        let own = running.transaction.own();
-        let name = raw::atom_of(raw::word(name));
-        let of = own
-            .tables()
-            .iter()
-            .find(|of| Some(of.table().definition().name) == name);
-        let Some(of) = of else {
-            return raw::term(env, raw::nil_word());
-        };
+    with_own(env, context, name, |of| {
         let mut list = raw::nil_word();
         for own_key in of.keys().iter().rev() {
             let key = sink::term(env, own_key.key(), None);
             for op in own_key.ops().iter().rev() {
                 let (op, value) = own_words(env, of.table(), key, op);
-                let op = raw::word(op.to_term(env));
                 list = raw::cons_word(env, raw::tuple_word(env, &[key, op, value]), list);
             }
         }
@@ -531,25 +522,31 @@ fn tx_own_large<'a>(env: Env<'a>, [context, name]: [Term<'a>; 2]) -> Term<'a> {
 }
 
 fn tx_own_key<'a>(env: Env<'a>, [context, name, key]: [Term<'a>; 3]) -> Term<'a> {
-    slots::with_running(env, context, |running| {
-        let own = running.transaction.own();
-        let name = raw::atom_of(raw::word(name));
-        let of = own
-            .tables()
-            .iter()
-            .find(|of| Some(of.table().definition().name) == name);
-        let Some(of) = of else {
-            return raw::term(env, raw::nil_word());
-        };
+    with_own(env, context, name, |of| {
         record::with_packed(env, key, |packed| {
             let mut list = raw::nil_word();
-            for op in own.ops(of.table().id(), packed).iter().rev() {
+            for op in of.ops(packed).iter().rev() {
                 let (op, value) = own_words(env, of.table(), raw::word(key), op);
-                let op = raw::word(op.to_term(env));
                 list = raw::cons_word(env, raw::tuple_word(env, &[op, value]), list);
             }
             raw::term(env, list)
         })
+    })
+}
+
+/// Calls `f` with the own operations on a table, or answers the empty list when there are none.
+fn with_own<'a>(
+    env: Env<'a>,
+    context: Term<'a>,
+    name: Term<'a>,
+    f: impl FnOnce(&OwnTable) -> Term<'a>,
+) -> Term<'a> {
+    slots::with_running(env, context, |running| {
+        let name = raw::atom_of(raw::word(name));
+        match name.and_then(|name| running.transaction.own().of_name(name)) {
+            Some(of) => f(of),
+            None => raw::term(env, raw::nil_word()),
+        }
     })
 }
 

@@ -39,17 +39,9 @@ fn with_writable<'a>(
 #[inline]
 fn put<'a>(env: Env<'a>, table: &Table, op: Op<'_>) -> Term<'a> {
     if table.definition().storage.is_durable() {
-        return state::with_database(env, |database| done(env, database.write(table, op)));
+        return state::with_database(env, |database| reply::done(env, database.write(table, op)));
     }
-    done(env, apply_op(table, op).map_err(DatabaseError::from))
-}
-
-#[inline]
-fn done<T>(env: Env<'_>, outcome: Result<T, DatabaseError>) -> Term<'_> {
-    match outcome {
-        Ok(_) => atoms::ok().encode(env),
-        Err(error) => reply::database(env, &error),
-    }
+    reply::done(env, apply_op(table, op).map_err(DatabaseError::from))
 }
 
 fn write<'a>(env: Env<'a>, [name, record]: [Term<'a>; 2]) -> Term<'a> {
