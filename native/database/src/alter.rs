@@ -10,7 +10,6 @@
 use std::sync::Arc;
 
 use magnesia_engine::Table;
-use magnesia_engine::apply::Op;
 use magnesia_engine::schema::{AccessMode, Definition, Storage};
 use magnesia_engine::table::{Body, Direction, Position};
 use magnesia_term::Atom;
@@ -104,8 +103,7 @@ impl Database {
     /// [`DatabaseError::NoTable`]; as [`Database::commit`].
     pub fn clear_table(&self, name: Atom) -> Result<(), DatabaseError> {
         let table = self.engine().table(name).ok_or(DatabaseError::NoTable)?;
-        self.write(&table, Op::Clear)?;
-        Ok(())
+        self.clear(&table)
     }
 
     /// Replaces the part of a definition that doesn't touch rows.

@@ -145,7 +145,8 @@ impl Database {
                     .for_each(|own| own.table().body().note_change());
                 apply(own)
             };
-            self.append(durable, recorder, apply).map(Some)
+            let (lsn, ()) = self.append(durable, recorder, apply)?;
+            Ok(Some(lsn))
         })
     }
 
@@ -163,17 +164,43 @@ impl Database {
     }
 
     fn write_durable(&self, table: &Table, op: Op<'_>) -> Result<Option<Lsn>, DatabaseError> {
+        let (lsn, ()) = self.log_op(table, &op.clone(), || apply_op(table, op))?;
+        Ok(Some(lsn))
+    }
+
+    /// Logs an operation on a table and runs `apply` for it, in the order of the log.
+    fn log_op<T>(
+        &self,
+        table: &Table,
+        op: &Op<'_>,
+        apply: impl FnOnce() -> Result<T, TableError>,
+    ) -> Result<(Lsn, T), DatabaseError> {
         let durable = self.durable.load();
         let durable = durable.as_ref().ok_or(DatabaseError::NoDirectory)?;
         RECORDER.with_borrow_mut(|recorder| {
             recorder.clear();
-            recorder.add(table.id(), &op);
-            let apply = || {
+            recorder.add(table.id(), op);
+            self.append(durable, recorder, || {
                 table.body().note_change();
-                apply_op(table, op)
-            };
-            self.append(durable, recorder, apply).map(Some)
+                apply()
+            })
         })
+    }
+
+    /// Deletes all rows of a table, as one logged write. The rows are out of the table under
+    /// the log's lock; freeing them takes as long as there are rows, and is done after it.
+    ///
+    /// # Errors
+    /// As [`Database::commit`].
+    pub fn clear(&self, table: &Table) -> Result<(), DatabaseError> {
+        let detach = || table.body().detach();
+        let rows = if table.definition().storage.is_durable() {
+            self.log_op(table, &Op::Clear, detach)?.1
+        } else {
+            detach()?
+        };
+        table.body().release(rows);
+        Ok(())
     }
 
     /// Adds to a counter, as one logged write; returns the row that is there now.
@@ -216,17 +243,17 @@ impl Database {
 
     /// Appends a record and runs `apply` under the log's lock. The note of a change belongs in
     /// there: a dump takes the notes under the same lock, with the line that it draws.
-    fn append(
+    fn append<T>(
         &self,
         durable: &Durable,
         recorder: &Recorder,
-        apply: impl FnOnce() -> Result<(), TableError>,
-    ) -> Result<Lsn, DatabaseError> {
+        apply: impl FnOnce() -> Result<T, TableError>,
+    ) -> Result<(Lsn, T), DatabaseError> {
         let record = recorder.finish();
         let (lsn, applied) = durable.log.append_with(&record, |lsn| (lsn, apply()))?;
-        applied.map_err(|error| broken(durable, error))?;
+        let result = applied.map_err(|error| broken(durable, error))?;
         self.note_append(durable, record.len());
-        Ok(lsn)
+        Ok((lsn, result))
     }
 
     fn note_append(&self, durable: &Durable, length: usize) {
