@@ -8,6 +8,3 @@ pub const LEAF_ROWS_MAX: usize = 1024;
 
 /// Packed bytes of one row.
 pub const ROW_BYTES_MAX: usize = 1 << 30;
-
-/// Elements of a record, its name included.
-pub const RECORD_ARITY_MAX: usize = 65_535;
