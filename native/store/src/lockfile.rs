@@ -18,7 +18,16 @@ const CONTENT_BYTES_MAX: u64 = 4_096;
 /// The ownership of a directory, given up when dropped.
 #[derive(Debug)]
 pub struct LockFile {
-    _file: File,
+    file: File,
+}
+
+impl Drop for LockFile {
+    /// Unlocks by name: a process that is being started at this moment has a copy of the file
+    /// until it runs, and closing alone would leave the lock with the copy.
+    fn drop(&mut self) {
+        // Closing the file, which follows, is what is left when this fails.
+        drop(self.file.unlock());
+    }
 }
 
 impl LockFile {
@@ -52,7 +61,7 @@ impl LockFile {
         file.seek(SeekFrom::Start(0)).map_err(io("seek"))?;
         // Informative only: a full disk must not keep the owner from opening it.
         drop(file.write_all(format!("{}\n{owner}\n", std::process::id()).as_bytes()));
-        Ok(Self { _file: file })
+        Ok(Self { file })
     }
 
     /// Takes the directory and changes nothing in it, not even the lock file's text; nothing
@@ -72,7 +81,7 @@ impl LockFile {
             other => other.map_err(io("open"))?,
         };
         match file.try_lock() {
-            Ok(()) => Ok(Some(Self { _file: file })),
+            Ok(()) => Ok(Some(Self { file })),
             Err(TryLockError::WouldBlock) => Err(in_use(dir, &mut file)),
             Err(TryLockError::Error(error)) => Err(io("lock")(error)),
         }

@@ -142,6 +142,23 @@ fn a_second_owner_in_this_process_is_refused() {
     LockFile::acquire(dir.path(), "second@host").expect("free again");
 }
 
+/// A process that is being started has a copy of every open file until it runs.
+#[test]
+fn a_copy_of_the_file_does_not_keep_the_lock() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                Command::new("true").status().expect("a process");
+            }
+        });
+        let freed = (0..2_000).try_for_each(|_| LockFile::acquire(dir.path(), "me").map(drop));
+        is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+        freed.expect("free again at once");
+    });
+}
+
 /// The test is its own second process, told apart by a variable.
 #[test]
 fn a_second_process_is_refused_until_the_first_is_killed() {
