@@ -25,6 +25,13 @@ mod state;
 
 use rustler::{Env, Term};
 
+/// Rows are many small blocks of few sizes, made and freed on all threads, and looked up at
+/// random: this allocator packs them tightly and asks for huge pages, which spares most of the
+/// address translation that a random read waits for.
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Refuses to load where the library and the Elixir module are not of one version, or where
 /// the VM lays terms out in a way that this library doesn't know.
 fn load(env: Env<'_>, info: Term<'_>) -> bool {
@@ -35,6 +42,7 @@ fn load(env: Env<'_>, info: Term<'_>) -> bool {
         return false;
     }
     host::install(release);
+    magnesia_engine::table::touch::install(raw::fetch);
     true
 }
 

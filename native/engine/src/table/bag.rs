@@ -58,11 +58,10 @@ impl Slot for BagRows {
 }
 
 impl Touch for BagRows {
-    fn touch_head(&self) -> u32 {
-        self.rows().first().map_or(0, Touch::touch_head)
-    }
-
-    fn touch_tail(&self) -> u8 {
-        self.rows().first().map_or(0, Touch::touch_tail)
+    fn place(&self) -> *const u8 {
+        match self {
+            Self::One(row) => row.place(),
+            Self::Many(rows) => rows.as_ptr().cast(),
+        }
     }
 }

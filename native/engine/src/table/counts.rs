@@ -19,10 +19,12 @@ pub(crate) struct Counts {
     stripes: [CachePadded<Stripe>; STRIPES],
 }
 
-/// Memory of one row, as the allocator rounds it.
+/// Memory of one row, as allocators round it: to 16 bytes, and beyond 128 to a quarter of the
+/// power of two below.
 fn bytes_of(row: &Row) -> i64 {
-    let bytes = (Row::OVERHEAD_BYTES + row.body().len()).next_multiple_of(16);
-    i64::try_from(bytes).unwrap_or(i64::MAX)
+    let bytes = Row::OVERHEAD_BYTES + row.body().len();
+    let step = (1 << (bytes - 1).ilog2()) / 4;
+    i64::try_from(bytes.next_multiple_of(step.max(16))).unwrap_or(i64::MAX)
 }
 
 impl Counts {

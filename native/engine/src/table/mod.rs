@@ -14,7 +14,7 @@ mod counts;
 pub mod hashed;
 mod paged;
 mod segment;
-mod touch;
+pub mod touch;
 pub(crate) mod tree;
 pub mod walk;
 

@@ -262,12 +262,8 @@ mod tests {
     use super::*;
 
     impl Touch for u32 {
-        fn touch_head(&self) -> u32 {
-            *self
-        }
-
-        fn touch_tail(&self) -> u8 {
-            0
+        fn place(&self) -> *const u8 {
+            std::ptr::null()
         }
     }
 
