@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use magnesia_term::Row;
-use magnesia_term::key::{self, Flavour, Key};
+use magnesia_term::key::{self, Flavour, LongKey};
 
 use crate::table::bag::BagRows;
 use crate::table::hashed::Alter;
@@ -32,13 +32,13 @@ pub enum Holds {
 pub struct Index {
     position: usize,
     holds: Holds,
-    tree: Tree<BagRows>,
+    tree: Tree<BagRows, LongKey>,
     entries: AtomicUsize,
 }
 
 /// All entries that an index had, out of it.
 pub(crate) struct DetachedIndex {
-    _entries: Vec<BTreeMap<Key, BagRows>>,
+    _entries: Vec<BTreeMap<LongKey, BagRows>>,
 }
 
 impl Index {
@@ -65,12 +65,9 @@ impl Index {
         self.holds
     }
 
-    fn entry(&self, row: &Row) -> Option<Key> {
+    fn entry(&self, row: &Row) -> Option<LongKey> {
         let value = row.at(self.position)?;
-        let mut bytes = Vec::with_capacity(64);
-        key::encode(value, Flavour::Exact, &mut bytes);
-        key::encode(row.key(), Flavour::Exact, &mut bytes);
-        Some(Key::from_bytes(&bytes))
+        Some(LongKey::of_each([value, row.key()], Flavour::Exact))
     }
 
     /// Follows one row's change: what was there, what is there now.
@@ -97,7 +94,7 @@ impl Index {
         }
     }
 
-    fn insert(&self, entry: Key, row: &Row, is_replacing: bool) {
+    fn insert(&self, entry: LongKey, row: &Row, is_replacing: bool) {
         let held = match self.holds {
             Holds::Keys => Row::new(0, 1, row.key()),
             Holds::Row | Holds::Rows => row.clone(),
@@ -118,7 +115,7 @@ impl Index {
         });
     }
 
-    fn remove(&self, entry: Key, row: &Row) {
+    fn remove(&self, entry: LongKey, row: &Row) {
         self.tree.alter(entry, |slot| match slot {
             Some(slot @ BagRows::Many(_)) => {
                 slot.remove(row);
@@ -144,7 +141,7 @@ impl Index {
     pub fn read(&self, value: &[u8], mut f: impl FnMut(&Row)) {
         let mut prefix = Vec::with_capacity(64);
         key::encode(value, Flavour::Exact, &mut prefix);
-        let mut position = TreePosition::From(Key::from_bytes(&prefix));
+        let mut position = TreePosition::From(LongKey::from_bytes(&prefix));
         loop {
             let mut is_past = false;
             let next = self.tree.scan_up(&position, |entry, slot| {
@@ -165,9 +162,9 @@ impl Index {
     /// When `f` says stop, the rows of its entry are still all shown.
     pub(crate) fn scan(
         &self,
-        position: &TreePosition,
-        mut f: impl FnMut(&Key, &Row) -> bool,
-    ) -> Option<TreePosition> {
+        position: &TreePosition<LongKey>,
+        mut f: impl FnMut(&LongKey, &Row) -> bool,
+    ) -> Option<TreePosition<LongKey>> {
         self.tree.scan_up(position, |entry, slot| {
             let mut is_on = true;
             for row in slot.rows() {

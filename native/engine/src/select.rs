@@ -10,7 +10,7 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use magnesia_term::key::{self, Flavour, Key};
+use magnesia_term::key::{self, Flavour, Key, LongKey};
 use magnesia_term::{Items, Packer, Row, View, order, packed};
 
 use crate::error::TableError;
@@ -45,7 +45,7 @@ enum Way {
     Values {
         position: usize,
         next: usize,
-        at: Option<TreePosition>,
+        at: Option<TreePosition<LongKey>>,
     },
     /// Walk over rows.
     Walk(Position),
@@ -210,7 +210,7 @@ impl Run<'_> {
         &mut self,
         position: usize,
         mut next: usize,
-        mut at: Option<TreePosition>,
+        mut at: Option<TreePosition<LongKey>>,
     ) -> Result<Option<Way>, TableError> {
         let Some(index) = self.cursor.table.index(position) else {
             // The index was dropped since the last step; what it had not shown can't be told
@@ -238,11 +238,11 @@ impl Run<'_> {
         &mut self,
         index: &Index,
         value: &[u8],
-        at: Option<TreePosition>,
-    ) -> Result<Option<TreePosition>, TableError> {
+        at: Option<TreePosition<LongKey>>,
+    ) -> Result<Option<TreePosition<LongKey>>, TableError> {
         let mut prefix = Vec::with_capacity(64);
         key::encode(value, Flavour::Exact, &mut prefix);
-        let at = at.unwrap_or_else(|| TreePosition::From(Key::from_bytes(&prefix)));
+        let at = at.unwrap_or_else(|| TreePosition::From(LongKey::from_bytes(&prefix)));
         let mut last = None;
         let mut is_past = false;
         let mut keys = Vec::new();

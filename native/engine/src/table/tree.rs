@@ -19,69 +19,68 @@ use super::hashed::Alter;
 use super::touch::{self, Touch};
 use crate::limits::LEAF_ROWS_MAX;
 
-type Map<V> = BTreeMap<Key, V>;
-type Leaf<V> = CachePadded<RwLock<Option<Map<V>>>>;
+type Leaf<K, V> = CachePadded<RwLock<Option<BTreeMap<K, V>>>>;
 
 /// Leaves in order; `lows[i]` is the least key that leaf `i` may hold, the first one is empty.
-struct Fences<V> {
-    lows: Vec<Key>,
-    leaves: Vec<Arc<Leaf<V>>>,
+struct Fences<K, V> {
+    lows: Vec<K>,
+    leaves: Vec<Arc<Leaf<K, V>>>,
 }
 
-impl<V> Fences<V> {
-    fn of(map: Map<V>) -> Self {
+impl<K: Ord + Default, V> Fences<K, V> {
+    fn of(map: BTreeMap<K, V>) -> Self {
         Self {
-            lows: vec![Key::from_bytes(&[])],
+            lows: vec![K::default()],
             leaves: vec![leaf_of(map)],
         }
     }
 
     #[inline]
-    fn index(&self, key: &Key) -> usize {
+    fn index(&self, key: &K) -> usize {
         self.lows
             .partition_point(|low| low <= key)
             .saturating_sub(1)
     }
 
     /// The leaf where keys just below `key` are.
-    fn index_below(&self, key: &Key) -> usize {
+    fn index_below(&self, key: &K) -> usize {
         self.lows.partition_point(|low| low < key).saturating_sub(1)
     }
 }
 
-fn leaf_of<V>(map: Map<V>) -> Arc<Leaf<V>> {
+fn leaf_of<K, V>(map: BTreeMap<K, V>) -> Arc<Leaf<K, V>> {
     Arc::new(CachePadded::new(RwLock::new(Some(map))))
 }
 
 /// Where the next part of a walk begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum TreePosition {
+pub(crate) enum TreePosition<K = Key> {
     /// All keys from the end where the walk begins.
     Start,
     /// From this key on, itself included.
-    From(Key),
+    From(K),
     /// Beyond this key.
-    Beyond(Key),
+    Beyond(K),
 }
 
 /// Values in key order, shared by all threads.
-pub(crate) struct Tree<V> {
-    fences: ArcSwap<Fences<V>>,
+pub(crate) struct Tree<V, K = Key> {
+    fences: ArcSwap<Fences<K, V>>,
     /// Held by whoever replaces `fences`.
     growing: Mutex<()>,
 }
 
-impl<V: Touch> Tree<V> {
+impl<V: Touch, K: Ord + Clone + Default> Tree<V, K> {
     pub(crate) fn new() -> Self {
         Self {
-            fences: ArcSwap::from_pointee(Fences::of(Map::new())),
+            fences: ArcSwap::from_pointee(Fences::of(BTreeMap::new())),
             growing: Mutex::new(()),
         }
     }
 
     /// Runs `f` on the value of a key, under the read lock of its leaf.
     #[inline]
-    pub(crate) fn read<R>(&self, key: &Key, f: impl FnOnce(&V) -> R) -> Option<R> {
+    pub(crate) fn read<R>(&self, key: &K, f: impl FnOnce(&V) -> R) -> Option<R> {
         loop {
             let fences = self.fences.load();
             let guard = fences.leaves[fences.index(key)].read();
@@ -92,7 +91,7 @@ impl<V: Touch> Tree<V> {
     }
 
     /// Lets `f` look at the value of a key and say what becomes of it, under the write lock.
-    pub(crate) fn alter<R>(&self, key: Key, f: impl FnOnce(Option<&mut V>) -> (Alter<V>, R)) -> R {
+    pub(crate) fn alter<R>(&self, key: K, f: impl FnOnce(Option<&mut V>) -> (Alter<V>, R)) -> R {
         loop {
             let fences = self.fences.load();
             let mut guard = fences.leaves[fences.index(&key)].write();
@@ -118,7 +117,7 @@ impl<V: Touch> Tree<V> {
         }
     }
 
-    fn split(&self, key: &Key) {
+    fn split(&self, key: &K) {
         let growing = self.growing.lock();
         let fences = self.fences.load_full();
         let at = fences.index(key);
@@ -148,7 +147,7 @@ impl<V: Touch> Tree<V> {
         drop(growing);
     }
 
-    fn merge(&self, key: &Key) {
+    fn merge(&self, key: &K) {
         let growing = self.growing.lock();
         let fences = self.fences.load_full();
         let at = fences.index(key);
@@ -172,9 +171,9 @@ impl<V: Touch> Tree<V> {
     /// Returns the position of the next leaf, or `None` after the last.
     pub(crate) fn scan_up(
         &self,
-        position: &TreePosition,
-        mut f: impl FnMut(&Key, &V) -> bool,
-    ) -> Option<TreePosition> {
+        position: &TreePosition<K>,
+        mut f: impl FnMut(&K, &V) -> bool,
+    ) -> Option<TreePosition<K>> {
         loop {
             let fences = self.fences.load();
             let (at, lower) = match position {
@@ -188,7 +187,7 @@ impl<V: Touch> Tree<V> {
             // A neighbour's range that this leaf took over meanwhile is left to the next part.
             let upper = fence.map_or(Bound::Unbounded, Bound::Excluded);
             if is_range(&lower, &upper) {
-                let entries = map.range::<Key, _>((lower, upper));
+                let entries = map.range::<K, _>((lower, upper));
                 touch::visit(entries, |(_, value)| value, |(key, value)| f(key, value));
             }
             return fence.cloned().map(TreePosition::From);
@@ -198,9 +197,9 @@ impl<V: Touch> Tree<V> {
     /// The same downwards; `Beyond` means below, and `From` is not used.
     pub(crate) fn scan_down(
         &self,
-        position: &TreePosition,
-        mut f: impl FnMut(&Key, &V) -> bool,
-    ) -> Option<TreePosition> {
+        position: &TreePosition<K>,
+        mut f: impl FnMut(&K, &V) -> bool,
+    ) -> Option<TreePosition<K>> {
         loop {
             let fences = self.fences.load();
             let (at, upper) = match position {
@@ -212,7 +211,7 @@ impl<V: Touch> Tree<V> {
             let Some(map) = guard.as_ref() else { continue };
             let lower = Bound::Included(&fences.lows[at]);
             if is_range(&lower, &upper) {
-                let entries = map.range::<Key, _>((lower, upper)).rev();
+                let entries = map.range::<K, _>((lower, upper)).rev();
                 touch::visit(entries, |(_, value)| value, |(key, value)| f(key, value));
             }
             let low = fences.lows[at].clone();
@@ -222,12 +221,12 @@ impl<V: Touch> Tree<V> {
 
     /// Removes everything and runs `with` while nobody can read or write; what was there is
     /// returned, to be counted and dropped at leisure.
-    pub(crate) fn detach<R>(&self, with: impl FnOnce() -> R) -> (Vec<BTreeMap<Key, V>>, R) {
+    pub(crate) fn detach<R>(&self, with: impl FnOnce() -> R) -> (Vec<BTreeMap<K, V>>, R) {
         let growing = self.growing.lock();
         let fences = self.fences.load_full();
         let mut held: Vec<_> = fences.leaves.iter().map(|leaf| leaf.write()).collect();
         let result = with();
-        self.fences.store(Arc::new(Fences::of(Map::new())));
+        self.fences.store(Arc::new(Fences::of(BTreeMap::new())));
         let old = held.iter_mut().filter_map(|leaf| leaf.take()).collect();
         drop(held);
         drop(growing);
@@ -237,16 +236,16 @@ impl<V: Touch> Tree<V> {
     /// Bytes of nodes and fences for `entries` entries, without what values point to.
     pub(crate) fn heap_bytes(&self, entries: usize) -> usize {
         // A B-tree's nodes are about three quarters full.
-        let entry = size_of::<Key>() + size_of::<V>();
+        let entry = size_of::<K>() + size_of::<V>();
         let fences = self.fences.load();
         entries * entry * 4 / 3
-            + fences.lows.capacity() * (size_of::<Key>() + size_of::<usize>())
-            + fences.leaves.len() * size_of::<Leaf<V>>()
+            + fences.lows.capacity() * (size_of::<K>() + size_of::<usize>())
+            + fences.leaves.len() * size_of::<Leaf<K, V>>()
     }
 }
 
 /// Whether the bounds enclose anything; `BTreeMap::range` panics on those that cross.
-fn is_range(lower: &Bound<&Key>, upper: &Bound<&Key>) -> bool {
+fn is_range<K: Ord>(lower: &Bound<&K>, upper: &Bound<&K>) -> bool {
     match (lower, upper) {
         (Bound::Unbounded, _) | (_, Bound::Unbounded) => true,
         (Bound::Included(low), Bound::Included(high)) => low <= high,
@@ -384,7 +383,7 @@ mod tests {
         assert_eq!(up(&tree, TreePosition::Beyond(key(18))), []);
         assert_eq!(down(&tree, TreePosition::Beyond(key(0))), []);
         assert_eq!(down(&tree, TreePosition::Beyond(Key::from_bytes(&[]))), []);
-        assert_eq!(up(&Tree::new(), TreePosition::Start), []);
+        assert_eq!(up(&Tree::<u32>::new(), TreePosition::Start), []);
     }
 
     #[test]

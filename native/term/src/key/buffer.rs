@@ -1,6 +1,6 @@
 //! Key bytes while they are made: on the stack as long as they are few.
 
-use super::{INLINE_BYTES, Key, Sink};
+use super::{Held, Sink};
 
 /// Bytes that need no allocation.
 const ROOM: usize = 64;
@@ -33,11 +33,11 @@ impl Buffer {
     }
 
     #[inline]
-    pub(crate) fn into_key(self) -> Key {
-        match self.inline.first_chunk::<INLINE_BYTES>() {
-            Some(bytes) if self.len <= INLINE_BYTES => Key::of_inline(self.len as u8, *bytes),
-            _ if self.len > ROOM => Key::of_box(self.spilled.into_boxed_slice()),
-            _ => Key::from_bytes(self.as_bytes()),
+    pub(crate) fn into_key<const INLINE: usize, const HEAD: usize>(self) -> Held<INLINE, HEAD> {
+        match self.inline.first_chunk::<INLINE>() {
+            Some(bytes) if self.len <= INLINE => Held::of_inline(self.len as u8, *bytes),
+            _ if self.len > ROOM => Held::of_box(self.spilled.into_boxed_slice()),
+            _ => Held::from_bytes(self.as_bytes()),
         }
     }
 
@@ -102,6 +102,7 @@ impl Sink for Buffer {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{INLINE_BYTES, Key};
     use super::*;
 
     #[test]
@@ -122,7 +123,7 @@ mod tests {
             buffer.append(&[1, 2]);
             plain.extend_from_slice(&[1, 2]);
             assert_eq!((buffer.len(), buffer.as_bytes()), (plain.len(), &plain[..]));
-            assert_eq!(buffer.into_key(), Key::from_bytes(&plain));
+            assert_eq!(buffer.into_key(), Key::from_bytes(&plain), "{total}");
         }
     }
 }
