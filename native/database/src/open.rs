@@ -8,7 +8,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use magnesia_engine::apply::{Op, apply_op};
 use magnesia_engine::commit::replay;
@@ -16,6 +16,7 @@ use magnesia_engine::engine::Published;
 use magnesia_engine::locks::Wake;
 use magnesia_engine::schema::{Definition, Kind, Storage};
 use magnesia_engine::table::Body;
+use magnesia_engine::table::load::Bulk;
 use magnesia_engine::{Table, TableError};
 use magnesia_store::{
     Disk, Keeper, Limits, LockFile, Log, Lsn, Manifest, RealDisk, SnapshotEntry, SnapshotReader,
@@ -317,27 +318,58 @@ fn load(
     let threads = std::thread::available_parallelism()
         .map_or(1, usize::from)
         .min(threads_max);
-    let work = || {
+    let bulk = Bulk::of(body);
+    in_parallel(threads, || {
         while failure.lock().is_none() {
             let Some(block) = blocks.lock().next() else {
                 return;
             };
-            let loaded = block.map_err(DatabaseError::from).and_then(|block| {
-                let mut put = |elements: usize, row: &[u8]| body.write(body.row(elements, row));
-                Ok(read_block(&block.bytes, &mut put)?)
-            });
+            let loaded = block
+                .map_err(DatabaseError::from)
+                .and_then(|block| load_block(&block.bytes, body, bulk.as_ref()));
             if let Err(error) = loaded {
                 failure.lock().get_or_insert(error);
             }
         }
-    };
+    });
+    if let Some(error) = failure.into_inner() {
+        return Err(error);
+    }
+    if let Some(bulk) = &bulk {
+        let next = AtomicUsize::new(0);
+        let take = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|p| *p < bulk.parts());
+        in_parallel(threads, || {
+            while let Some(part) = take() {
+                bulk.settle(part);
+            }
+        });
+    }
+    Ok(())
+}
+
+/// Runs the same work on several threads, the caller's among them.
+fn in_parallel(threads: usize, work: impl Fn() + Sync) {
     std::thread::scope(|scope| {
         for _ in 1..threads {
-            scope.spawn(work);
+            scope.spawn(&work);
         }
         work();
     });
-    failure.into_inner().map_or(Ok(()), Err)
+}
+
+/// Hands a block's rows to the bulk, or writes them one by one where there is none.
+fn load_block(block: &[u8], body: &Body, bulk: Option<&Bulk<'_>>) -> Result<(), DatabaseError> {
+    let Some(bulk) = bulk else {
+        let mut put = |elements: usize, row: &[u8]| body.write(body.row(elements, row));
+        return Ok(read_block(block, &mut put)?);
+    };
+    let mut rows = Vec::new();
+    read_block(block, &mut |elements, row| {
+        rows.push(body.row(elements, row));
+        Ok(())
+    })?;
+    bulk.add(rows);
+    Ok(())
 }
 
 fn replay_record(tables: &LoadedTables, lsn: Lsn, record: &[u8]) -> Result<(), DatabaseError> {

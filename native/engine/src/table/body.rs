@@ -169,6 +169,11 @@ impl Body {
         Ok(())
     }
 
+    /// Counts a row that is put in without [`Body::write`].
+    pub(super) fn count(&self, row: &Row) {
+        self.counts.add(row);
+    }
+
     fn put(&self, old: Option<&mut Row>, row: Row) -> (Alter<Row>, ()) {
         self.reindex(old.as_deref(), Some(&row));
         match old {

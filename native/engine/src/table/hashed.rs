@@ -21,6 +21,18 @@ use crate::limits::SEGMENT_ROWS_MAX;
 /// Top hash bits that choose a root.
 const ROOT_BITS: u32 = 5;
 
+/// Parts that grow by themselves, each with a lock for it.
+pub(crate) const ROOTS: usize = 1 << ROOT_BITS;
+
+/// Slots of a segment that is filled in bulk, at most: room for half as many again.
+const FILLED_ROWS_MAX: usize = SEGMENT_ROWS_MAX * 2 / 3;
+
+/// The root of a hash.
+#[inline]
+pub(crate) fn root_of(hash: u32) -> usize {
+    (hash >> (32 - ROOT_BITS)) as usize
+}
+
 /// A packed key and its hash.
 #[derive(Debug, Clone, Copy)]
 pub struct HashKey<'a> {
@@ -173,13 +185,13 @@ impl<S: Slot> Hashed<S> {
             })
         };
         Self {
-            roots: (0..1 << ROOT_BITS).map(|_| root()).collect(),
+            roots: (0..ROOTS).map(|_| root()).collect(),
         }
     }
 
     #[inline]
     fn root(&self, hash: u32) -> &Root<S> {
-        &self.roots[(hash >> (32 - ROOT_BITS)) as usize]
+        &self.roots[root_of(hash)]
     }
 
     /// Runs `f` on the slot of a key, under the read lock of its segment.
@@ -257,6 +269,30 @@ impl<S: Slot> Hashed<S> {
                 .store(Arc::new(leaves.with_split(hash, depth, halves)));
         }
         drop(guard);
+        drop(growing);
+    }
+
+    /// Fills an empty root with slots of its hashes, sorted by hash and key.
+    pub(crate) fn fill(&self, root: usize, slots: Vec<(u32, S)>) {
+        let root = &self.roots[root];
+        let growing = root.growing.lock();
+        let mut bits = 0;
+        while slots.len() >> bits > FILLED_ROWS_MAX && bits < 32 - ROOT_BITS {
+            bits += 1;
+        }
+        let mut leaves = Leaves {
+            bits,
+            list: Vec::with_capacity(1 << bits),
+        };
+        let mut parts: Vec<Vec<(u32, S)>> = (0..1 << bits).map(|_| Vec::new()).collect();
+        for (hash, slot) in slots {
+            parts[leaves.index(hash)].push((hash, slot));
+        }
+        for part in parts {
+            let segment = Segment::of_sorted(ROOT_BITS + bits, part);
+            leaves.list.push(leaf_of(segment));
+        }
+        root.leaves.store(Arc::new(leaves));
         drop(growing);
     }
 

@@ -3,7 +3,7 @@
 //! [`Table`] is what an operation looks up and uses; a change of definition makes a new `Table`
 //! over the same rows. Every write maintains the indexes under the lock of the row's segment,
 //! so an index and its rows can't drift apart. Map: [`hashed`] and `segment` are the body of
-//! sets and bags, `tree` that of ordered sets, `paged` that of tables on disk; [`walk`]
+//! sets and bags, which [`load`] fills in bulk, `tree` that of ordered sets, `paged` that of tables on disk; [`walk`]
 //! goes over rows, [`body`] chooses between the kinds.
 //!
 //! Never here: transactions, locks on records, the log, remote copies.
@@ -12,6 +12,7 @@ pub(crate) mod bag;
 pub mod body;
 mod counts;
 pub mod hashed;
+pub mod load;
 mod paged;
 mod segment;
 pub mod touch;

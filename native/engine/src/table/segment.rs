@@ -53,6 +53,17 @@ impl<S: Slot> Segment<S> {
         }
     }
 
+    /// A segment of slots that are sorted by hash and key, with room for some more.
+    pub(crate) fn of_sorted(depth: u32, slots: Vec<(u32, S)>) -> Self {
+        let mut segment = Self::new(depth);
+        segment.reset(slots.len() + slots.len() / 4 + 8);
+        let mut next = 0;
+        for (hash, slot) in slots {
+            next = segment.append(next, hash, slot);
+        }
+        segment
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.len
     }

@@ -107,7 +107,10 @@ mod tests {
                 assert!(shown.iter().copied().eq(expected), "{length}, {stop}");
                 assert_eq!(is_whole, stop == 0, "{length}, {stop}");
                 let asked = ASKED.take();
-                assert!(asked.len() <= seen + AHEAD, "no more than that is asked for ahead");
+                assert!(
+                    asked.len() <= seen + AHEAD,
+                    "no more than that is asked for ahead"
+                );
             }
         }
     }
