@@ -265,6 +265,7 @@ impl Database {
         if durable.undumped.fetch_add(length, Ordering::Relaxed) + length > DUMP_LOG_BYTES {
             self.dump_soon(durable);
         }
+        durable.keeper.rotate_ahead();
     }
 
     fn dump_soon(&self, durable: &Durable) {

@@ -1,13 +1,16 @@
 //! The storage thread: sync requests in, completions out, one fdatasync for all that wait.
 //!
 //! For callers that must not block on the disk. A second thread runs the long jobs (dumps), so
-//! that a sync never waits behind one. Both sleep on a condition while there is nothing to do.
-//! Completions run on the storage thread and must be short; one that panics is contained.
+//! that a sync never waits behind one, and a third the short ones, which writers wait for when
+//! they are late: closing a log segment before it is full. All sleep on a condition while there
+//! is nothing to do. Completions run on the storage thread and must be short; one that panics is
+//! contained.
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle};
 
 use parking_lot::{Condvar, Mutex};
@@ -20,28 +23,36 @@ pub type Completion = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 /// A background job.
 pub type Job = Box<dyn FnOnce() + Send>;
 
-/// The two threads and their queues.
+/// The threads and their queues.
 pub struct Keeper {
+    log: Arc<Log>,
     syncs: Arc<Queue<(Lsn, Completion)>>,
     jobs: Arc<Queue<Job>>,
+    short: Arc<Queue<Job>>,
+    is_rotating: Arc<AtomicBool>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Keeper {
-    /// Starts both threads. The queues are bounded by the log's limits.
+    /// Starts the threads. The queues are bounded by the log's limits.
     ///
     /// # Errors
     /// `Io` when the operating system gives no thread.
     pub fn start(log: Arc<Log>) -> Result<Self, StoreError> {
         let syncs = Arc::new(Queue::new("sync", log.limits().sync_queue_max));
         let jobs = Arc::new(Queue::new("job", log.limits().job_queue_max));
+        let short = Arc::new(Queue::new("short job", log.limits().job_queue_max));
         let keeper = Self {
+            log: Arc::clone(&log),
             syncs: Arc::clone(&syncs),
             jobs: Arc::clone(&jobs),
+            short: Arc::clone(&short),
+            is_rotating: Arc::default(),
             threads: Mutex::new(Vec::new()),
         };
         keeper.spawn("magnesia-sync", move || run_syncs(&syncs, &log))?;
         keeper.spawn("magnesia-jobs", move || run_jobs(&jobs))?;
+        keeper.spawn("magnesia-short", move || run_jobs(&short))?;
         Ok(keeper)
     }
 
@@ -70,11 +81,38 @@ impl Keeper {
         self.jobs.push(job).map_err(|(error, _)| error)
     }
 
-    /// Runs all that is queued, then ends both threads. Nothing is taken in any more. May be
+    /// Queues a job that must not wait behind the long ones. Short jobs run one after the other.
+    ///
+    /// # Errors
+    /// As [`Keeper::submit`].
+    pub fn submit_short(&self, job: Job) -> Result<(), StoreError> {
+        self.short.push(job).map_err(|(error, _)| error)
+    }
+
+    /// Closes the log's segment in the background when it [wants it](Log::wants_rotation), so
+    /// that no append waits for the disk when it is full. To be called after appends; costs a
+    /// look at one number.
+    pub fn rotate_ahead(&self) {
+        if !self.log.wants_rotation() || self.is_rotating.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (log, is_rotating) = (Arc::clone(&self.log), Arc::clone(&self.is_rotating));
+        let job = move || {
+            // What fails here has broken the log, or the disk is full and appends will say so.
+            drop(log.rotate());
+            is_rotating.store(false, Ordering::Release);
+        };
+        if self.submit_short(Box::new(job)).is_err() {
+            self.is_rotating.store(false, Ordering::Release);
+        }
+    }
+
+    /// Runs all that is queued, then ends the threads. Nothing is taken in any more. May be
     /// called again, and by a completion or a job (which then is not waited for).
     pub fn stop(&self) {
         self.syncs.close();
         self.jobs.close();
+        self.short.close();
         let threads = std::mem::take(&mut *self.threads.lock());
         let me = std::thread::current().id();
         for thread in threads {
