@@ -13,9 +13,11 @@
 mod book;
 mod strict_reader;
 
+use std::sync::Arc;
+
 use book::{Book, Bug};
-use magnesia_store::StoreError;
 use magnesia_store::sim::{Fault, Image, OpKind, Random, SimDisk};
+use magnesia_store::{Disk, Limits, Log, Lsn, StoreError};
 
 const SCRIPTS: u64 = 1_000;
 
@@ -325,4 +327,38 @@ fn finds_a_sweep_before_the_manifest_is_durable() {
 #[test]
 fn finds_a_recovery_that_does_not_sync_what_it_read() {
     is_found(Bug::NoSyncAtOpen);
+}
+
+#[test]
+fn a_record_is_handed_out_only_when_it_is_on_disk() {
+    let disk = SimDisk::new(3);
+    let log = Log::create(Arc::new(disk.clone()), 7, Limits::default()).expect("an empty disk");
+    for number in 0..20u8 {
+        log.append(&[number; 30]).expect("a good disk");
+    }
+    // Never synced: the process is killed, and the machine loses power while another opens.
+    drop(log);
+    let mut handed = 0u8;
+    Log::open(
+        Arc::new(disk.clone()),
+        7,
+        Lsn::START,
+        Limits::default(),
+        |_, _| {
+            handed += 1;
+            for image in Image::ALL {
+                let cut: Arc<dyn Disk> = Arc::new(disk.crash(disk.operations(), image, 5));
+                let mut kept = 0u8;
+                Log::open(cut, 7, Lsn::START, Limits::default(), |_, _| {
+                    kept += 1;
+                    Ok::<_, StoreError>(())
+                })
+                .unwrap_or_else(|error| panic!("{image:?} at {handed}: {error}"));
+                assert!(kept >= handed, "{image:?}: {kept} of {handed}");
+            }
+            Ok::<_, StoreError>(())
+        },
+    )
+    .expect("an intact log");
+    assert_eq!(handed, 20);
 }

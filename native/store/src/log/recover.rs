@@ -68,6 +68,9 @@ struct Scan {
 }
 
 /// Reads the log from `start` on and makes it ready for appending.
+///
+/// A record is handed out only when it is on disk: what is made of it may be there for good.
+/// So the last segment is checked and put on disk before its records are handed out.
 pub(crate) fn run<E: From<StoreError>>(
     disk: &dyn Disk,
     id: u64,
@@ -85,54 +88,83 @@ pub(crate) fn run<E: From<StoreError>>(
     let torn = torn_header.and_then(|_| segments.pop());
     let mut found = Recovered::default();
     let mut expected = None;
-    let count = segments.len();
-    let mut tail = None;
-    for (index, first) in segments.iter().copied().enumerate().skip(begin) {
-        let name = segment_name(first);
-        if let Some(expected) = expected.filter(|expected| *expected != first) {
-            let kind = DamageKind::MissingSegment(expected);
-            return Err(StoreError::damaged(&segment_name(expected), 0, kind).into());
-        }
-        let file = disk
-            .open(&name)
-            .map_err(|e| StoreError::io(&name, "open", 0, e))?;
-        let bytes = read_segment(file.as_ref(), &name)?;
-        check_segment_header(&name, &bytes, id, first)?;
+    let (last, earlier) = segments.split_last().ok_or_else(missing)?;
+    for first in earlier.iter().copied().skip(begin) {
+        let (name, file, bytes) = read(disk, id, first, expected)?;
+        drop(file);
         let segment = Segment {
             id,
             first,
             bytes: &bytes,
         };
         let scan = scan(&segment, &name, start.get(), &mut found, &mut on_record)?;
-        found.segments = found.segments.saturating_add(1);
-        if index.saturating_add(1) < count {
-            if let Some(kind) = scan.bad {
-                return Err(StoreError::damaged(&name, wide(scan.offset), kind).into());
-            }
-            expected = Some(scan.end);
-            continue;
+        if let Some(kind) = scan.bad {
+            return Err(StoreError::damaged(&name, wide(scan.offset), kind).into());
         }
-        check_tail(&segment, &name, &scan, start.get().max(torn.unwrap_or(0)))?;
-        let (file, cut) = repair(disk, file, &name, &segment, &scan)?;
-        found.cut = cut;
-        found.end = Lsn::new(scan.end);
-        found.was_closed = scan.is_closed && scan.bad.is_none() && torn.is_none();
-        tail = Some(Tail {
-            file,
-            first,
-            end: scan.end,
-            segments: Vec::new(),
-        });
+        expected = Some(scan.end);
     }
-    let mut tail = tail.ok_or_else(missing)?;
+    let first = *last;
+    let (name, file, bytes) = read(disk, id, first, expected)?;
+    let segment = Segment {
+        id,
+        first,
+        bytes: &bytes,
+    };
+    let tail = settle(disk, file, &name, &segment, start, torn, &mut found)?;
+    scan(&segment, &name, start.get(), &mut found, &mut on_record)?;
+    found.segments = wide(segments.len().saturating_sub(begin));
+    Ok((Tail { segments, ..tail }, found))
+}
+
+/// Reads one segment, which must begin where the one before ended.
+fn read(
+    disk: &dyn Disk,
+    id: u64,
+    first: u64,
+    expected: Option<u64>,
+) -> Result<(String, Arc<dyn DiskFile>, Vec<u8>), StoreError> {
+    if let Some(expected) = expected.filter(|expected| *expected != first) {
+        let kind = DamageKind::MissingSegment(expected);
+        return Err(StoreError::damaged(&segment_name(expected), 0, kind));
+    }
+    let name = segment_name(first);
+    let file = disk
+        .open(&name)
+        .map_err(|e| StoreError::io(&name, "open", 0, e))?;
+    let bytes = read_segment(file.as_ref(), &name)?;
+    check_segment_header(&name, &bytes, id, first)?;
+    Ok((name, file, bytes))
+}
+
+/// Checks the last segment and puts what is intact of it on disk, and the directory.
+fn settle(
+    disk: &dyn Disk,
+    file: Arc<dyn DiskFile>,
+    name: &str,
+    segment: &Segment<'_>,
+    start: Lsn,
+    torn: Option<u64>,
+    found: &mut Recovered,
+) -> Result<Tail, StoreError> {
+    let pass = &mut |_: Lsn, _: &[u8]| Ok::<_, StoreError>(());
+    let scan = scan(segment, name, start.get(), &mut Recovered::default(), pass)?;
+    check_tail(segment, name, &scan, start.get().max(torn.unwrap_or(0)))?;
+    let (file, cut) = repair(disk, file, name, segment, &scan)?;
+    found.cut = cut;
+    found.end = Lsn::new(scan.end);
+    found.was_closed = scan.is_closed && scan.bad.is_none() && torn.is_none();
     if let Some(first) = torn {
         let cut = remove_torn(disk, first)?;
-        found.cut = found.cut.or(Some(cut));
+        found.cut = found.cut.take().or(Some(cut));
     }
     disk.sync_dir()
         .map_err(|error| StoreError::io("", "sync", 0, error))?;
-    tail.segments = segments;
-    Ok((tail, found))
+    Ok(Tail {
+        file,
+        first: segment.first,
+        end: scan.end,
+        segments: Vec::new(),
+    })
 }
 
 /// Checks the headers of all segments that will be used, before anything is touched.
