@@ -56,6 +56,9 @@ impl Database {
         for &position in &definition.indexes {
             body.add_index(position)?;
         }
+        if let Some(durable) = durable.as_deref() {
+            durable.sled.hold_back(id);
+        }
         self.change(|catalog| {
             let definition = definition.clone();
             catalog.tables.push(Entry {
@@ -291,7 +294,7 @@ impl Database {
         let snapshots = match storage {
             Storage::Disc => write_snapshots(&durable, line, std::slice::from_ref(&new))?,
             Storage::DiscOnly => {
-                durable.sled.sync()?;
+                durable.sled.sync(&durable.log)?;
                 Vec::new()
             }
             Storage::Ram => Vec::new(),
@@ -302,6 +305,7 @@ impl Database {
             replace_entry(catalog, old.id(), entry)
         })?;
         drop(schema);
+        durable.sled.hold_back(new.id());
         self.engine().put_table(new);
         if old.definition().storage == Storage::DiscOnly {
             durable.sled.remove(old.id())?;

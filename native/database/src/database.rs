@@ -30,6 +30,13 @@ use crate::rows_sled::SledRows;
 /// Log that accumulates, in bytes, before a dump is begun in the background.
 pub const DUMP_LOG_BYTES: u64 = 64 << 20;
 
+/// Bytes of writes to tables on disk that are held, before they go to their storage in the
+/// background.
+pub const SETTLE_BYTES: usize = 4 << 20;
+
+/// Bytes of such writes from which on a writer takes part in that, and so waits for the disk.
+pub const HELD_BYTES_MAX: usize = 64 << 20;
+
 /// Called once with the outcome of a sync, from the store's thread.
 pub type Completion = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
@@ -62,6 +69,7 @@ pub(crate) struct Durable {
     /// Bytes appended since the last dump began.
     pub(crate) undumped: AtomicU64,
     pub(crate) is_dumping: AtomicBool,
+    pub(crate) is_settling: AtomicBool,
     /// Held for as long as the directory is ours; dropped last.
     pub(crate) _lock: Option<LockFile>,
 }
@@ -266,6 +274,32 @@ impl Database {
             self.dump_soon(durable);
         }
         durable.keeper.rotate_ahead();
+        let held = durable.sled.held_bytes();
+        if held > HELD_BYTES_MAX {
+            // What fails here has broken the log, and the next write is told.
+            drop(settle(durable));
+        } else if held > SETTLE_BYTES {
+            self.settle_soon(durable);
+        }
+    }
+
+    fn settle_soon(&self, durable: &Durable) {
+        if durable.is_settling.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let this = Weak::clone(&self.this);
+        let job = move || {
+            let database = this.upgrade();
+            let durable = database.and_then(|database| database.durable.load_full());
+            if let Some(durable) = durable {
+                // As above.
+                drop(settle(&durable));
+                durable.is_settling.store(false, Ordering::Release);
+            }
+        };
+        if durable.keeper.submit_short(Box::new(job)).is_err() {
+            durable.is_settling.store(false, Ordering::Release);
+        }
     }
 
     fn dump_soon(&self, durable: &Durable) {
@@ -336,4 +370,10 @@ impl Database {
 fn broken(durable: &Durable, error: TableError) -> DatabaseError {
     durable.log.poison(&error.to_string());
     error.into()
+}
+
+/// Gives tables on disk the writes that were held, after their records were synced.
+fn settle(durable: &Durable) -> Result<(), DatabaseError> {
+    let settled = durable.sled.settle(&durable.log);
+    settled.map_err(|error| broken(durable, error))
 }

@@ -83,7 +83,7 @@ impl Database {
             .partition(|table| table.definition().storage == Storage::DiscOnly);
         let snapshots = write_snapshots(durable, line, &in_memory)?;
         if !on_disk.is_empty() {
-            durable.sled.sync()?;
+            durable.sled.sync(&durable.log)?;
         }
         let mut schema = self.schema.lock();
         schema.publish(durable, line, snapshots, |_| Ok(()))?;

@@ -16,6 +16,7 @@ pub mod catalog;
 pub mod database;
 pub mod dump;
 pub mod error;
+mod held;
 pub mod open;
 pub mod rows_sled;
 pub mod salvage;

@@ -168,6 +168,7 @@ pub fn open_in(
         limits(),
         |lsn, record| replay_record(&tables, lsn, record),
     )?;
+    tables.keys().for_each(|&id| sled.hold_back(id));
     let durable = durable_of(dir, disk, lock, manifest.log_id, log, sled)?;
     let database = Database::in_memory(wake, published);
     for loaded in tables.values() {
@@ -201,6 +202,7 @@ fn durable_of(
         log_id,
         undumped: AtomicU64::new(log.bytes()),
         is_dumping: AtomicBool::new(false),
+        is_settling: AtomicBool::new(false),
         log,
         _lock: lock,
     })

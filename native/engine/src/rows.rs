@@ -18,17 +18,17 @@ pub trait Rows: Send + Sync {
     /// When the storage fails.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, TableError>;
 
-    /// Sets the value of a key; returns the value it had.
+    /// Sets the value of a key.
     ///
     /// # Errors
     /// When the storage fails; nothing is changed then.
-    fn put(&self, key: &[u8], value: &[u8]) -> Result<Option<Vec<u8>>, TableError>;
+    fn put(&self, key: &[u8], value: &[u8]) -> Result<(), TableError>;
 
-    /// Removes a key; returns the value it had.
+    /// Removes a key, if it is there.
     ///
     /// # Errors
     /// When the storage fails; nothing is changed then.
-    fn remove(&self, key: &[u8]) -> Result<Option<Vec<u8>>, TableError>;
+    fn remove(&self, key: &[u8]) -> Result<(), TableError>;
 
     /// Visits entries from a bound, upwards or downwards, until told to stop.
     ///
@@ -49,10 +49,4 @@ pub trait Rows: Send + Sync {
 
     /// Bytes on disk, as well as the storage knows them.
     fn disk_bytes(&self) -> u64;
-
-    /// Makes everything written so far survive a power cut.
-    ///
-    /// # Errors
-    /// When the storage fails; nothing may be assumed about earlier writes then.
-    fn sync(&self) -> Result<(), TableError>;
 }

@@ -401,17 +401,6 @@ impl Body {
         self.is_changed.swap(false, Ordering::Relaxed)
     }
 
-    /// Makes the rows of a table on disk survive a power cut.
-    ///
-    /// # Errors
-    /// When the disk fails.
-    pub fn sync(&self) -> Result<(), TableError> {
-        match &self.store {
-            Store::Paged(paged) => paged.sync(),
-            _ => Ok(()),
-        }
-    }
-
     #[inline]
     fn reindex(&self, old: Option<&Row>, new: Option<&Row>) {
         if !self.is_indexed.load(Ordering::Acquire) {

@@ -67,10 +67,6 @@ impl Paged {
         self.kind == Kind::Bag
     }
 
-    pub(crate) fn sync(&self) -> Result<(), TableError> {
-        self.rows.sync()
-    }
-
     fn lock(&self, key: &[u8]) -> MutexGuard<'_, ()> {
         self.stripes[hash::hash(key) as usize % STRIPES].lock()
     }
@@ -153,9 +149,12 @@ impl Paged {
         let mut entry = self.key_bytes(row.key());
         entry.extend_from_slice(&number.to_be_bytes());
         self.rows.put(&entry, &encode(row))?;
-        match entries.iter().find(|(_, there)| there.is_identical(row)) {
-            Some((entry, _)) => drop(self.rows.remove(entry)?),
-            None => drop(self.count.fetch_add(1, Ordering::Relaxed)),
+        self.count.fetch_add(1, Ordering::Relaxed);
+        // A crash between these steps leaves the row twice; the record that is replayed then
+        // takes both away.
+        for (entry, _) in entries.iter().filter(|(_, there)| there.is_identical(row)) {
+            self.rows.remove(entry)?;
+            self.count.fetch_sub(1, Ordering::Relaxed);
         }
         Ok(())
     }

@@ -40,12 +40,14 @@ impl Rows for MapRows {
         Ok(self.0.lock().get(key).cloned())
     }
 
-    fn put(&self, key: &[u8], value: &[u8]) -> Result<Option<Vec<u8>>, TableError> {
-        Ok(self.0.lock().insert(key.to_vec(), value.to_vec()))
+    fn put(&self, key: &[u8], value: &[u8]) -> Result<(), TableError> {
+        self.0.lock().insert(key.to_vec(), value.to_vec());
+        Ok(())
     }
 
-    fn remove(&self, key: &[u8]) -> Result<Option<Vec<u8>>, TableError> {
-        Ok(self.0.lock().remove(key))
+    fn remove(&self, key: &[u8]) -> Result<(), TableError> {
+        self.0.lock().remove(key);
+        Ok(())
     }
 
     fn range(
@@ -72,10 +74,6 @@ impl Rows for MapRows {
 
     fn disk_bytes(&self) -> u64 {
         0
-    }
-
-    fn sync(&self) -> Result<(), TableError> {
-        Ok(())
     }
 }
 
