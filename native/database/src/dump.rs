@@ -3,13 +3,15 @@
 //! A dump draws a line in the log and then writes every changed table as it is met, while
 //! writes go on; records after the line are replayed over the snapshot at opening, and since
 //! replaying a record twice gives the same rows, it does not matter which of them the snapshot
-//! has seen. The manifest is the moment at which the new snapshots count.
+//! has seen. Only the order of a bag's rows could tell, so of a bag's keys that change meanwhile
+//! the rows are written that the line saw. The manifest is the moment at which the new snapshots
+//! count.
 //!
 //! Never here: reading snapshots (see `open`).
 
 use std::sync::Arc;
 
-use magnesia_engine::schema::Storage;
+use magnesia_engine::schema::{Kind, Storage};
 use magnesia_engine::table::{Direction, Position};
 use magnesia_engine::{Table, TableError};
 use magnesia_store::snapshot::snapshot_name;
@@ -41,6 +43,7 @@ impl Database {
         if dumped.is_err() {
             changed.iter().for_each(|table| table.body().note_change());
         }
+        changed.iter().for_each(|table| table.body().forget_line());
         drop(dumping);
         dumped
     }
@@ -65,10 +68,12 @@ impl Database {
         let durable = tables
             .values()
             .filter(|table| table.definition().storage.is_durable());
-        durable
+        let changed: Vec<_> = durable
             .filter(|table| table.body().take_change())
             .cloned()
-            .collect()
+            .collect();
+        changed.iter().for_each(|table| table.body().draw_line());
+        changed
     }
 
     fn dump_tables(
@@ -226,6 +231,9 @@ fn write_snapshot(
             rows.push(row.clone());
             true
         })?;
+        if table.definition().kind == Kind::Bag {
+            rows = as_the_line_saw(table, &rows);
+        }
         for row in &rows {
             block.add(row);
             if block.rows.len() >= BLOCK_BYTES {
@@ -243,6 +251,17 @@ fn write_snapshot(
         id,
         lsn: line,
     })
+}
+
+/// Puts the rows that the line saw in the place of those of keys that were changed since.
+fn as_the_line_saw(table: &Table, rows: &[Row]) -> Vec<Row> {
+    let mut seen = Vec::with_capacity(rows.len());
+    for of_key in rows.chunk_by(|a, b| a.key() == b.key()) {
+        let key = of_key.first().map_or(&[][..], Row::key);
+        let at_line = table.body().at_line(key);
+        seen.extend_from_slice(at_line.as_deref().unwrap_or(of_key));
+    }
+    seen
 }
 
 /// Rows of one block with their dictionary: `u32` length of the dictionary, the dictionary,

@@ -11,6 +11,7 @@ use magnesia_term::key::{Flavour, Key};
 use magnesia_term::{Row, hash};
 
 use super::bag::BagRows;
+use super::before::Before;
 use super::counts::Counts;
 use super::hashed::{Alter, HashKey, Hashed};
 use super::paged::Paged;
@@ -38,6 +39,7 @@ pub struct Body {
     /// none writes before a new index's walk comes to that part.
     is_indexed: AtomicBool,
     is_changed: AtomicBool,
+    pub(crate) before: Before,
 }
 
 /// All rows that a table had, out of it.
@@ -79,6 +81,7 @@ impl Body {
             indexes: ArcSwap::default(),
             is_indexed: false.into(),
             is_changed: false.into(),
+            before: Before::default(),
         }
     }
 
@@ -190,6 +193,8 @@ impl Body {
     }
 
     fn put_in_bag(&self, slot: Option<&mut BagRows>, row: Row) -> (Alter<BagRows>, ()) {
+        let rows = slot.as_deref().map_or(&[][..], BagRows::rows);
+        self.before.note(row.key(), rows);
         match slot {
             Some(slot) => {
                 if slot.push(row.clone()) {
@@ -217,6 +222,8 @@ impl Body {
                 tree.alter(Key::of(key, Flavour::Numeric), |old| self.take(old));
             }
             Store::Bag(hashed) => hashed.alter(&HashKey::new(key), |slot| {
+                let rows = slot.as_deref().map_or(&[][..], BagRows::rows);
+                self.before.note(key, rows);
                 for row in slot.iter().flat_map(|slot| slot.rows()) {
                     self.forget(row);
                 }
@@ -265,6 +272,8 @@ impl Body {
     }
 
     fn take_from_bag(&self, slot: Option<&mut BagRows>, row: &Row) -> (Alter<BagRows>, ()) {
+        let rows = slot.as_deref().map_or(&[][..], BagRows::rows);
+        self.before.note(row.key(), rows);
         match slot {
             Some(BagRows::One(only)) if only.is_identical(row) => {
                 self.forget(only);

@@ -9,6 +9,7 @@
 //! Never here: transactions, locks on records, the log, remote copies.
 
 pub(crate) mod bag;
+mod before;
 pub mod body;
 mod counts;
 pub mod hashed;
