@@ -97,7 +97,7 @@ defmodule Magnesia.Strict.Chunks do
   defp in_transaction(ops, spec, facts, continuation(tab: tab, limit: limit) = state) do
     rows_of = Pattern.rows_of(spec)
     unless Engine.spec_valid(spec), do: :erlang.error(:badarg)
-    state = continuation(state, written: Own.sorted(ops, facts.type), spec: spec)
+    state = continuation(state, written: Own.pending(ops, facts.type), spec: spec)
     merge(first(tab, rows_of, limit, facts), state)
   end
 
@@ -105,7 +105,7 @@ defmodule Magnesia.Strict.Chunks do
   defp wrap({rows, cursor}, state), do: {rows, continuation(state, cursor: cursor)}
 
   defp merge(@end_of_table, continuation(written: ops, spec: spec, kind: kind)) do
-    {ops |> Own.merge([], kind) |> Own.run(spec), @end_of_table}
+    {ops |> Own.merge_rest(kind) |> Own.run(spec), @end_of_table}
   end
 
   defp merge({rows, cursor}, continuation(written: ops, spec: spec, kind: kind) = state) do

@@ -67,7 +67,7 @@ defmodule Magnesia.Strict.Fold do
 
   defp run(direction, walk(tid: {:tid, _, _}, ctx: ctx, tab: tab) = walk, acc) do
     ops = Selection.own(ctx, tab)
-    own = :lists.sort(for {key, :write, _} <- ops, do: key)
+    own = own_keys(:lists.sort(for {key, :write, _} <- ops, do: key), walk)
     walk = if ops == [], do: walk(walk, seq: Engine.tx_seq(ctx)), else: walk
     scan(direction, walk, acc, own)
   end
@@ -174,11 +174,35 @@ defmodule Magnesia.Strict.Fold do
 
   defp after_key(own, _key, _walk, acc), do: {acc, own}
 
+  # In key order for an ordered set. Otherwise keys that are equal lie together, in a tree, from
+  # which a visited key is taken wherever it is.
+  defp own_keys([], _walk), do: []
+  defp own_keys(keys, walk(kind: :ordered_set)), do: keys
+
+  defp own_keys(keys, _walk) do
+    keys
+    |> :lists.reverse()
+    |> Enum.reduce([], fn
+      key, [{same, equal} | groups] when key == same -> [{key, [key | equal]} | groups]
+      key, groups -> [{key, [key]} | groups]
+    end)
+    |> :gb_trees.from_orddict()
+  end
+
   defp passed([own | rest], key, walk(kind: :ordered_set)) when own == key, do: rest
   defp passed(own, _key, walk(kind: :ordered_set)), do: own
-  defp passed(own, key, _walk), do: :ordsets.del_element(key, own)
+  defp passed([], _key, _walk), do: []
 
-  defp rest(own, walk, acc), do: Enum.reduce(own, acc, &visit(&1, walk, &2))
+  defp passed(own, key, _walk) do
+    case :gb_trees.lookup(key, own) do
+      :none -> own
+      {:value, [_]} -> :gb_trees.delete(key, own)
+      {:value, [_ | equal]} -> :gb_trees.update(key, equal, own)
+    end
+  end
+
+  defp rest(own, walk, acc) when is_list(own), do: Enum.reduce(own, acc, &visit(&1, walk, &2))
+  defp rest(own, walk, acc), do: rest(:lists.append(:gb_trees.values(own)), walk, acc)
 
   defp visit(key, walk(tid: tid, ctx: ctx, tab: tab, fun: fun), acc) do
     plain(Reads.read(tid, ctx, tab, key, :read), fun, acc)

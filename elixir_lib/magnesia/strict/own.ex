@@ -5,7 +5,8 @@ defmodule Magnesia.Strict.Own do
   The places and the order in which own rows show up are part of the contract, oddities
   included: first in a set or a bag, by key in an ordered set, the last write of a key before
   the stored row. Pure functions on lists; the operations come from the engine in the order of
-  the first operation on each key.
+  the first operation on each key. The work grows with rows and operations together, not with
+  their product; only a bag's key with many rows has all its operations looked at in each chunk.
   """
 
   alias Magnesia.Engine
@@ -13,6 +14,8 @@ defmodule Magnesia.Strict.Own do
 
   @type ops :: [Engine.own()]
   @type kind :: :set | :ordered_set | :bag
+  @typedoc "Operations that wait for the chunk that they belong to."
+  @type pending :: ops() | {:pending, :gb_trees.tree()}
 
   @doc "All rows with all operations merged in."
   @spec merge(ops(), [tuple()], kind()) :: [tuple()]
@@ -44,67 +47,135 @@ defmodule Magnesia.Strict.Own do
   end
 
   @doc "Prepares operations for `merge_chunk/3`."
-  @spec sorted(ops(), kind()) :: ops()
-  def sorted(ops, :ordered_set), do: by_key(ops)
-  def sorted(ops, _kind), do: ops
+  @spec pending(ops(), kind()) :: pending()
+  def pending(ops, :ordered_set), do: by_key(ops)
+  def pending(ops, _kind), do: by_equal_key(ops)
 
   @doc "A chunk with the operations that belong to it, and the operations that are left."
-  @spec merge_chunk(ops(), [tuple()], kind()) :: {[tuple()], ops()}
+  @spec merge_chunk(pending(), [tuple()], kind()) :: {[tuple()], pending()}
+  def merge_chunk([], rows, _kind), do: {rows, []}
   def merge_chunk(ops, rows, :ordered_set), do: ordered_chunk(ops, rows, [])
-  def merge_chunk(ops, rows, kind), do: chunk(ops, rows, kind, [])
+  def merge_chunk({:pending, tree}, rows, kind), do: chunk(tree, rows, kind)
 
-  # Sets and bags
-
-  defp unordered([], rows, _kind), do: rows
-
-  defp unordered([{key, :delete, _} | rest], rows, kind) do
-    unordered(rest, drop(key, rows), kind)
+  @doc "What the operations that are left make by themselves."
+  @spec merge_rest(pending(), kind()) :: [tuple()]
+  def merge_rest({:pending, tree}, kind) do
+    numbered = for {_key, ops} <- :gb_trees.values(tree), op <- ops, do: op
+    merge(for({_number, op} <- :lists.keysort(1, numbered), do: op), [], kind)
   end
 
-  defp unordered([{_key, :delete_object, record} | rest], rows, kind) do
-    unordered(rest, :lists.delete(record, rows), kind)
+  def merge_rest(ops, kind), do: merge(ops, [], kind)
+
+  # Sets and bags, whole: from the last operation back, a row is there unless a later operation
+  # has taken its key (1 takes 1.0 as well) or, exactly, itself. Own rows come last one first.
+
+  defp unordered(ops, rows, kind) do
+    {own, keys, records} = later(:lists.reverse(ops), kind, [], :gb_sets.empty(), %{})
+    :lists.reverse(own, Enum.reject(rows, &gone?(&1, keys, records)))
   end
 
-  defp unordered([{_key, :write, record} | rest], rows, :bag) do
-    unordered(rest, [record | :lists.delete(record, rows)], :bag)
+  defp later([{key, :delete, _} | rest], kind, own, keys, records) do
+    later(rest, kind, own, :gb_sets.add(key, keys), records)
   end
 
-  defp unordered([{key, :write, record} | rest], rows, :set) do
-    unordered(rest, [record | drop(key, rows)], :set)
+  defp later([{_key, :delete_object, record} | rest], kind, own, keys, records) do
+    later(rest, kind, own, keys, Map.put(records, record, []))
   end
 
-  defp chunk([], rows, _kind, left), do: {rows, :lists.reverse(left)}
+  defp later([{key, :write, record} | rest], kind, own, keys, records) do
+    own = if gone?(record, keys, records), do: own, else: [record | own]
 
-  defp chunk([{key, :delete, _} = op | rest], rows, kind, left) do
-    taken(op, rest, rows, drop(key, rows), kind, left)
-  end
-
-  defp chunk([{_key, :delete_object, record} = op | rest], rows, kind, left) do
-    taken(op, rest, rows, :lists.delete(record, rows), kind, left)
-  end
-
-  defp chunk([{key, :write, record} = op | rest], rows, :bag, left) do
-    if :lists.keymember(key, 2, rows) do
-      left = [{key, :delete_object, record} | left]
-      chunk(rest, [record | :lists.delete(record, rows)], :bag, left)
-    else
-      chunk(rest, rows, :bag, [op | left])
+    case kind do
+      :bag -> later(rest, kind, own, keys, Map.put(records, record, []))
+      :set -> later(rest, kind, own, :gb_sets.add(key, keys), records)
     end
   end
 
-  defp chunk([{key, :write, record} = op | rest], rows, :set, left) do
-    case drop(key, rows) do
-      ^rows -> chunk(rest, rows, :set, [op | left])
-      others -> chunk(rest, [record | others], :set, left)
+  defp later([], _kind, own, keys, records), do: {own, keys, records}
+
+  defp gone?(record, keys, records) do
+    is_map_key(records, record) or :gb_sets.is_element(elem(record, 1), keys)
+  end
+
+  # Sets and bags, chunk by chunk: operations wait under their key, numbered, until a row of it
+  # comes.
+
+  defp by_equal_key(ops) do
+    tree =
+      ops
+      |> Enum.with_index()
+      |> Enum.reduce(:gb_trees.empty(), fn {{key, _, _} = op, number}, tree ->
+        case :gb_trees.lookup(key, tree) do
+          :none -> :gb_trees.insert(key, {key, [{number, op}]}, tree)
+          {:value, {first, ops}} -> :gb_trees.update(key, {first, [{number, op} | ops]}, tree)
+        end
+      end)
+
+    left({:pending, :gb_trees.map(fn _, {key, ops} -> {key, :lists.reverse(ops)} end, tree)})
+  end
+
+  defp left({:pending, tree}), do: if(:gb_trees.is_empty(tree), do: [], else: {:pending, tree})
+
+  defp chunk(tree, rows, kind) do
+    meant = Enum.reduce(rows, %{}, &collect(&1, tree, &2))
+    {tree, there, gone} = Enum.reduce(meant, {tree, [], %{}}, &key_in_chunk(&1, kind, &2))
+    own = for {_number, record} <- :lists.keysort(1, there), do: record
+    stored = Enum.reject(rows, &is_map_key(gone, &1))
+    {:lists.reverse(own, stored), left({:pending, tree})}
+  end
+
+  defp collect(row, tree, meant) do
+    case :gb_trees.lookup(elem(row, 1), tree) do
+      :none ->
+        meant
+
+      {:value, {key, ops}} ->
+        Map.update(meant, key, {ops, %{row => []}}, fn {ops, rows} ->
+          {ops, Map.put(rows, row, [])}
+        end)
     end
+  end
+
+  defp key_in_chunk({key, {ops, stored}}, kind, {tree, own, gone}) do
+    {live, left} = in_chunk(ops, kind, stored, [])
+    own = for({record, number} <- live, number != [], do: {number, record}) ++ own
+    gone = for {record, _} <- stored, live[record] != [], into: gone, do: {record, []}
+
+    case left do
+      [] -> {:gb_trees.delete(key, tree), own, gone}
+      _ -> {:gb_trees.update(key, {key, left}, tree), own, gone}
+    end
+  end
+
+  # live: the rows of the key that are there at this operation, own ones with its number.
+  defp in_chunk([], _kind, live, left), do: {live, :lists.reverse(left)}
+
+  defp in_chunk([{number, {key, :write, record}} = op | rest], kind, live, left) do
+    case {map_size(live), kind} do
+      {0, _} ->
+        in_chunk(rest, kind, live, [op | left])
+
+      {_, :bag} ->
+        live = Map.put(live, record, number)
+        in_chunk(rest, kind, live, [{number, {key, :delete_object, record}} | left])
+
+      {_, :set} ->
+        in_chunk(rest, kind, %{record => number}, left)
+    end
+  end
+
+  defp in_chunk([{_, {_key, :delete, _}} = op | rest], kind, live, left) do
+    taken(op, rest, kind, live, %{}, left)
+  end
+
+  defp in_chunk([{_, {_key, :delete_object, record}} = op | rest], kind, live, left) do
+    taken(op, rest, kind, live, Map.delete(live, record), left)
   end
 
   # A bag may have more rows of the key in a later chunk.
-  defp taken(op, rest, rows, rows, kind, left), do: chunk(rest, rows, kind, [op | left])
-  defp taken(_op, rest, _rows, others, :set, left), do: chunk(rest, others, :set, left)
-  defp taken(op, rest, _rows, others, :bag, left), do: chunk(rest, others, :bag, [op | left])
-
-  defp drop(key, rows), do: Enum.reject(rows, &(elem(&1, 1) == key))
+  defp taken(op, rest, kind, live, live, left), do: in_chunk(rest, kind, live, [op | left])
+  defp taken(_op, rest, :set, _live, others, left), do: in_chunk(rest, :set, others, left)
+  defp taken(op, rest, :bag, _live, others, left), do: in_chunk(rest, :bag, others, [op | left])
 
   # Ordered sets: operations and rows both in key order
 
