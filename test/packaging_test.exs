@@ -80,7 +80,11 @@ defmodule Magnesia.PackagingTest do
   # Nothing of the machine's own Mix or Hex is seen by the projects made here.
   defp mix(project, arguments, library, more \\ []) do
     absent = Path.join(System.tmp_dir!(), "magnesia-without-hex")
-    unset = for name <- ~w(MIX_BUILD_PATH MIX_DEPS_PATH MIX_EXS MIX_TARGET), do: {name, nil}
+
+    unset =
+      for name <- ~w(MIX_BUILD_PATH MIX_BUILD_ROOT MIX_DEPS_PATH MIX_EXS MIX_TARGET),
+          do: {name, nil}
+
     env = [{"MAGNESIA_NATIVE_PATH", library}, {"MIX_ENV", "dev"}, {"MIX_HOME", absent} | unset]
     env = Map.merge(Map.new(env), Map.new(more))
     System.cmd("mix", arguments, cd: project, env: env, stderr_to_stdout: true)

@@ -13,8 +13,8 @@ defmodule Magnesia.DatabaseTest do
     assert :magnesia.stop() == :stopped
     assert :magnesia.stop() == :stopped
     assert :magnesia.start() == :ok
-    assert :magnesia.start(dir: 'elsewhere') == :ok
-    refute Application.get_env(:magnesia, :dir) == 'elsewhere'
+    assert :magnesia.start(dir: ~c"elsewhere") == :ok
+    refute Application.get_env(:magnesia, :dir) == ~c"elsewhere"
   end
 
   test "a database in memory is gone with its stop" do
@@ -104,7 +104,7 @@ defmodule Magnesia.DatabaseTest do
     before = :magnesia.table_info(:t, :version)
 
     for bad <- [fn _ -> exit(:kill) end, fn _ -> raise "no" end, fn _ -> {:t, 2, 3, 4} end] do
-      assert {:aborted, {'Bad transform function', :t, ^bad, _, _}} =
+      assert {:aborted, {~c"Bad transform function", :t, ^bad, _, _}} =
                :magnesia.transform_table(:t, bad, [:key, :val, :new])
     end
 
@@ -217,7 +217,7 @@ defmodule Magnesia.DatabaseTest do
       {:atomic, :ok} = :magnesia.create_table(:d, disc_copies: [node()])
       :magnesia.dirty_write({:t, 1, :a})
       ram = fn -> :magnesia.change_table_copy_type(:schema, node(), :ram_copies) end
-      assert ram.() == {:aborted, {'Disc resident tables', [:d], node()}}
+      assert ram.() == {:aborted, {~c"Disc resident tables", [:d], node()}}
       {:atomic, :ok} = :magnesia.dump_tables([:t])
       {:atomic, :ok} = :magnesia.delete_table(:d)
       assert ram.() == {:atomic, :ok}

@@ -340,7 +340,7 @@ defmodule Magnesia.FriendlyTest do
       assert keys.(from: 10, to: 13, order: :desc, chunk: 2) == [13, 12, 11, 10]
       assert keys.(from: 9.5, to: 11.5, order: :desc) == [11, 10]
       assert keys.(from: 999) == [999, 1000]
-      assert keys.(order: :desc) == Enum.to_list(1000..1)
+      assert keys.(order: :desc) == Enum.to_list(1000..1//-1)
       assert keys.(from: 2000, order: :desc) == []
       assert Enum.count(Magnesia.stream(:set, from: 10, to: 13)) == 4
     end

@@ -41,10 +41,12 @@ defmodule Magnesia.Stress.SchedulerTest do
   end
 
   test "the monitor notices a call that holds a scheduler, and lets short work pass" do
-    # The product of large integers is made in one go, on a normal scheduler.
-    # No compiler can make it first.
+    # A product of large integers is one step for the scheduler, whatever a release takes for
+    # it. No compiler can make it first, and no collection of garbage lets others in.
     large = (1 <<< (500_000 + byte_size(System.pid()))) - 1
-    hold = fn -> in_process(fn -> assert large * large > large end) end
+    until = fn -> System.monotonic_time(:millisecond) + 10 * @limit_ms end
+    roomy = [min_heap_size: 4_000_000]
+    hold = fn -> in_process(fn -> multiply(large, until.()) end, roomy) end
     assert {_, [_ | _]} = LongSchedule.watch(@limit_ms, hold)
     short = fn -> in_process(fn -> Enum.sum(1..1_000_000) end) end
     assert {_, []} = LongSchedule.watch(@limit_ms, short)
@@ -264,6 +266,11 @@ defmodule Magnesia.Stress.SchedulerTest do
     {pid, ref} = :erlang.spawn_opt(fun, [:monitor | options])
     assert_receive {:DOWN, ^ref, :process, ^pid, reason}, 120_000
     assert reason == :normal
+  end
+
+  defp multiply(number, until) do
+    assert number * number > number
+    if System.monotonic_time(:millisecond) < until, do: multiply(number, until)
   end
 
   defp until(fun, deadline \\ System.monotonic_time(:millisecond) + 20_000) do

@@ -16,7 +16,7 @@ defmodule Magnesia.Export.Terms do
   @spec line(term()) :: binary()
   def line(term) do
     term = if plain?(term), do: term, else: {:external, :erlang.term_to_binary(term)}
-    List.to_string(:io_lib.format('~0tp.~n', [term]))
+    List.to_string(:io_lib.format(~c"~0tp.~n", [term]))
   end
 
   defp plain?([head | tail]), do: plain?(head) and plain?(tail)
@@ -38,7 +38,7 @@ defmodule Magnesia.Export.Terms do
   end
 
   defp next!(io, file) do
-    case :io.read(io, '') do
+    case :io.read(io, ~c"") do
       {:ok, {:external, binary}} when is_binary(binary) -> {[:erlang.binary_to_term(binary)], io}
       {:ok, term} -> {[term], io}
       :eof -> {:halt, io}

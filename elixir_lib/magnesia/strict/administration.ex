@@ -74,7 +74,7 @@ defmodule Magnesia.Strict.Administration do
   defp without_schema([node | _rest]), do: {:error, {:badarg, node}}
   defp without_schema([]), do: :ok
 
-  defp away(node), do: {'All nodes not running', node, :nodedown}
+  defp away(node), do: {~c"All nodes not running", node, :nodedown}
 
   defp create(properties) do
     _ = Application.load(:magnesia)
@@ -105,10 +105,10 @@ defmodule Magnesia.Strict.Administration do
 
     cond do
       node() in nodes and Database.running?() ->
-        {:error, {'Mnesia is not stopped everywhere', [node()]}}
+        {:error, {~c"Mnesia is not stopped everywhere", [node()]}}
 
       others != [] ->
-        {:error, {'All nodes not running', others}}
+        {:error, {~c"All nodes not running", others}}
 
       Engine.has_database(Settings.path()) == false ->
         :ok
@@ -257,7 +257,7 @@ defmodule Magnesia.Strict.Administration do
   defp dumpable(tab) do
     definition = Alteration.locked!(tab, :read)
     resident = definition.disc_copies ++ definition.disc_only_copies
-    if resident != [], do: abort({'Only allowed on ram_copies', tab, resident})
+    if resident != [], do: abort({~c"Only allowed on ram_copies", tab, resident})
     definition
   end
 

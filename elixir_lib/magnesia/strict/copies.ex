@@ -61,7 +61,7 @@ defmodule Magnesia.Strict.Copies do
   # A table without a copy here has its rows on a node that is not there to send them.
   defp no_source(%{name: name}, storage) do
     if storage != :ram_copies and not disc?() do
-      {:combine_error, name, 'has no disc', node()}
+      {:combine_error, name, ~c"has no disc", node()}
     else
       {:system_limit, name, {node(), {:not_loaded, :no_active_replica}}}
     end
@@ -78,7 +78,7 @@ defmodule Magnesia.Strict.Copies do
 
     cond do
       Definition.nodes(rest) == [] and tab == :schema ->
-        abort({:combine_error, tab, 'Last replica'})
+        abort({:combine_error, tab, ~c"Last replica"})
 
       Definition.nodes(rest) == [] ->
         _ = active(definition)
@@ -115,7 +115,7 @@ defmodule Magnesia.Strict.Copies do
     cond do
       to in Definition.nodes(definition) -> {:already_exists, definition.name, to}
       from != node() -> {:not_active, definition.name, from}
-      definition.local_content -> {'Cannot move table with local content', definition.name}
+      definition.local_content -> {~c"Cannot move table with local content", definition.name}
       true -> {:not_active, :schema, to}
     end
   end
@@ -150,7 +150,7 @@ defmodule Magnesia.Strict.Copies do
 
   defp change_schema(%{storage: :disc_copies} = next) do
     if Settings.get(:schema_location) != :opt_disc do
-      abort({:combine_error, :schema, node(), 'schema_location must be opt_disc'})
+      abort({:combine_error, :schema, node(), ~c"schema_location must be opt_disc"})
     end
 
     dir = Database.directory()
@@ -169,7 +169,7 @@ defmodule Magnesia.Strict.Copies do
           name != :schema and storage in [:disc_copies, :disc_only_copies],
           do: name
 
-    if resident != [], do: abort({'Disc resident tables', resident, node()})
+    if resident != [], do: abort({~c"Disc resident tables", resident, node()})
     done(Engine.detach(), :schema)
     # The images of ram tables went with the directory.
     for %{dumped: true} = definition <- Definition.all(),
@@ -182,7 +182,7 @@ defmodule Magnesia.Strict.Copies do
     if old.storage == :ram_copies, do: needs_disc(next, {:has_no_disc, node()})
 
     if old.dumped do
-      abort({:combine_error, name, node(), 'Table dump exists'})
+      abort({:combine_error, name, node(), ~c"Table dump exists"})
     end
 
     answer = Engine.table_set_storage(name, next.storage, Definition.properties(next))

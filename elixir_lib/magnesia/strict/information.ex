@@ -38,24 +38,24 @@ defmodule Magnesia.Strict.Information do
   defdelegate schema(tab), to: Status
 
   @errors %{
-    nested_transaction: 'Nested transactions are not allowed',
-    badarg: 'Bad or invalid argument, possibly bad type',
-    no_transaction: 'Operation not allowed outside transactions',
-    combine_error: 'Table options were ilegally combined',
-    bad_index: 'Index already exists or was out of bounds',
-    already_exists: 'Some schema option we try to set is already on',
-    index_exists: 'Some ops cannot  be performed on tabs with index',
-    no_exists: 'Tried to perform op on non-existing (non alive) item',
-    system_limit: 'Some system_limit was exhausted',
+    nested_transaction: ~c"Nested transactions are not allowed",
+    badarg: ~c"Bad or invalid argument, possibly bad type",
+    no_transaction: ~c"Operation not allowed outside transactions",
+    combine_error: ~c"Table options were ilegally combined",
+    bad_index: ~c"Index already exists or was out of bounds",
+    already_exists: ~c"Some schema option we try to set is already on",
+    index_exists: ~c"Some ops cannot  be performed on tabs with index",
+    no_exists: ~c"Tried to perform op on non-existing (non alive) item",
+    system_limit: ~c"Some system_limit was exhausted",
     mnesia_down:
-      'A transaction involving objects at some remote node which died while transaction was ' ++
-        'executing*and* object(s) are no longer available elsewherein the network',
-    not_a_db_node: 'A node which is non existent in the schema was mentioned',
-    bad_type: 'Bad type on some provided arguments',
-    node_not_running: 'Node not running',
-    truncated_binary_file: 'Truncated binary in file',
-    active: 'Some delete ops require that all active objects are removed',
-    illegal: 'Operation not supported on object'
+      ~c"A transaction involving objects at some remote node which died while transaction was " ++
+        ~c"executing*and* object(s) are no longer available elsewherein the network",
+    not_a_db_node: ~c"A node which is non existent in the schema was mentioned",
+    bad_type: ~c"Bad type on some provided arguments",
+    node_not_running: ~c"Node not running",
+    truncated_binary_file: ~c"Truncated binary in file",
+    active: ~c"Some delete ops require that all active objects are removed",
+    illegal: ~c"Operation not supported on object"
   }
 
   @doc "A reason in words, as far as it is known."

@@ -64,12 +64,12 @@ defmodule Magnesia.Strict.Options do
   defp keys(name, rest), do: abort({:badarg, name, rest})
 
   defp refuse_duplicates(name, keys) do
-    if Rules.duplicates?(keys), do: abort({:badarg, name, 'Duplicate keys', keys})
+    if Rules.duplicates?(keys), do: abort({:badarg, name, ~c"Duplicate keys", keys})
   end
 
   defp pick(name, key, options, default) do
     case :lists.keyfind(key, 1, options) do
-      false when default == :must -> abort({:badarg, name, 'Missing key', key, options})
+      false when default == :must -> abort({:badarg, name, ~c"Missing key", key, options})
       false -> default
       {^key, value} -> value
       other -> abort({:bad_type, name, other})

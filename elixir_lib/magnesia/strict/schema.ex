@@ -106,7 +106,7 @@ defmodule Magnesia.Strict.Schema do
     :ets.delete(:ets.new(definition.name, options))
   rescue
     ArgumentError ->
-      abort({:system_limit, definition.name, {'Failed to create ets table', :badarg}})
+      abort({:system_limit, definition.name, {~c"Failed to create ets table", :badarg}})
   end
 
   @doc "Deletes a table and its rows."

@@ -59,7 +59,7 @@ defmodule Magnesia.Strict.Settings do
   def directory do
     case Application.fetch_env(:magnesia, :dir) do
       {:ok, dir} -> :filename.absname(dir)
-      :error -> :filename.absname('Magnesia.' ++ Atom.to_charlist(node()))
+      :error -> :filename.absname(~c"Magnesia." ++ Atom.to_charlist(node()))
     end
   end
 

@@ -49,58 +49,58 @@ defmodule Magnesia.Strict.Status do
   end
 
   defp print(tab, properties) do
-    line('-- Properties for ~tw table --- ~n', [tab])
+    line(~c"-- Properties for ~tw table --- ~n", [tab])
 
     for {item, value} <- properties, item != :cstruct do
-      line('~-20tw -> ~tp~n', [item, value])
+      line(~c"~-20tw -> ~tp~n", [item, value])
     end
 
-    line('~n', [])
+    line(~c"~n", [])
   end
 
   defp locks do
-    line('---> Processes holding locks <--- ~n', [])
-    Enum.each(asked(:held_locks), &line('Lock: ~p~n', [&1]))
-    line('---> Processes waiting for locks <--- ~n', [])
+    line(~c"---> Processes holding locks <--- ~n", [])
+    Enum.each(asked(:held_locks), &line(~c"Lock: ~p~n", [&1]))
+    line(~c"---> Processes waiting for locks <--- ~n", [])
 
     Enum.each(asked(:lock_queue), fn {oid, kind, _pid, tid, owner} ->
-      line('Tid ~p waits for ~p lock on oid ~p owned by ~p ~n', [tid, kind, oid, owner])
+      line(~c"Tid ~p waits for ~p lock on oid ~p owned by ~p ~n", [tid, kind, oid, owner])
     end)
   end
 
   defp tables do
-    line('---> Active tables <--- ~n', [])
+    line(~c"---> Active tables <--- ~n", [])
 
     Enum.each(asked(:local_tables), fn tab ->
       disc = about(tab, :storage_type) == :disc_only_copies
-      media = if disc, do: 'bytes on disc', else: 'words of mem'
+      media = if disc, do: ~c"bytes on disc", else: ~c"words of mem"
       figures = [tab, about(tab, :size), about(tab, :memory), media]
-      line('~-15tw: with ~-8w records occupying ~-8w ~s~n', figures)
+      line(~c"~-15tw: with ~-8w records occupying ~-8w ~s~n", figures)
     end)
   end
 
   defp summary do
-    line('===> System info in version ~p, debug level = ~p <===~n', [
+    line(~c"===> System info in version ~p, debug level = ~p <===~n", [
       asked(:version),
       asked(:debug)
     ])
 
-    used = if asked(:use_dir), do: '', else: 'NOT '
-    line('~w. Directory ~p is ~sused.~n', [asked(:schema_location), asked(:directory), used])
-    line('use fallback at restart = ~w~n', [asked(:fallback_activated)])
+    used = if asked(:use_dir), do: ~c"", else: ~c"NOT "
+    line(~c"~w. Directory ~p is ~sused.~n", [asked(:schema_location), asked(:directory), used])
+    line(~c"use fallback at restart = ~w~n", [asked(:fallback_activated)])
     running = asked(:running_db_nodes)
-    line('running db nodes   = ~w~n', [running])
-    line('stopped db nodes   = ~w ~n', [asked(:db_nodes) -- running])
+    line(~c"running db nodes   = ~w~n", [running])
+    line(~c"stopped db nodes   = ~w ~n", [asked(:db_nodes) -- running])
   end
 
   defp figures do
-    line('master node tables = ~p~n', [Enum.sort(asked(:master_node_tables))])
+    line(~c"master node tables = ~p~n", [Enum.sort(asked(:master_node_tables))])
 
     for {title, storage} <- [
-          {'remote             = ~p~n', :unknown},
-          {'ram_copies         = ~p~n', :ram_copies},
-          {'disc_copies        = ~p~n', :disc_copies},
-          {'disc_only_copies   = ~p~n', :disc_only_copies}
+          {~c"remote             = ~p~n", :unknown},
+          {~c"ram_copies         = ~p~n", :ram_copies},
+          {~c"disc_copies        = ~p~n", :disc_copies},
+          {~c"disc_only_copies   = ~p~n", :disc_only_copies}
         ] do
       stored = for tab <- asked(:tables), about(tab, :storage_type) == storage, do: tab
       line(title, [Enum.sort(stored)])
@@ -118,11 +118,11 @@ defmodule Magnesia.Strict.Status do
     ]
 
     line(
-      '~w transactions committed, ~w aborted, ~w restarted, ~w logged to disc~n',
+      ~c"~w transactions committed, ~w aborted, ~w restarted, ~w logged to disc~n",
       counters
     )
 
-    line('~w held locks, ~w in queue; ~w local transactions, 0 remote~n', [
+    line(~c"~w held locks, ~w in queue; ~w local transactions, 0 remote~n", [
       length(asked(:held_locks)),
       length(asked(:lock_queue)),
       length(asked(:transactions))

@@ -122,7 +122,7 @@ defmodule Magnesia.Strict.SystemItems do
   def system_info(:db_nodes), do: [node()]
   def system_info(:running_db_nodes), do: if(Database.running?(), do: [node()], else: [])
   def system_info(:fallback_activated), do: false
-  def system_info(:log_version), do: '4.3'
+  def system_info(:log_version), do: ~c"4.3"
   def system_info(:protocol_version), do: {8, 6}
   def system_info(:version), do: version()
   def system_info(:use_dir), do: use_dir(Definition.fetch(:schema))

@@ -95,18 +95,18 @@ defmodule Magnesia.Strict.Transformation do
   defp change(rows, next, fun) do
     for row <- rows, new = checked(fun.(row), row, next), new != :delete, do: new
   catch
-    _kind, reason -> exit({'Bad transform function', next.name, fun, node(), reason})
+    _kind, reason -> exit({~c"Bad transform function", next.name, fun, node(), reason})
   end
 
   defp checked(new, row, next) when is_tuple(new) do
     cond do
-      tuple_size(new) != next.arity -> exit({'Bad arity', row, new})
+      tuple_size(new) != next.arity -> exit({~c"Bad arity", row, new})
       new == row -> new
       elem(new, 0) == next.record_name and elem(new, 1) == elem(row, 1) -> new
-      true -> exit({'Bad key or Record Name', row, new})
+      true -> exit({~c"Bad key or Record Name", row, new})
     end
   end
 
   defp checked(:delete, _row, _next), do: :delete
-  defp checked(new, row, _next), do: exit({'Bad key or Record Name', row, new})
+  defp checked(new, row, _next), do: exit({~c"Bad key or Record Name", row, new})
 end

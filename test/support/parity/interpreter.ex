@@ -215,7 +215,7 @@ defmodule Magnesia.Parity.Interpreter do
 
   @doc "The fun that a placeholder in a script stands for."
   @spec argument(term) :: term
-  def argument({:"$fun", :pad}), do: &Tuple.append(&1, nil)
+  def argument({:"$fun", :pad}), do: &Tuple.insert_at(&1, tuple_size(&1), nil)
   def argument({:"$fun", :cut}), do: &Tuple.delete_at(&1, tuple_size(&1) - 1)
   def argument({:"$fun", :same}), do: & &1
   def argument({:"$fun", :crash}), do: fn _row -> :erlang.error(:crash) end

@@ -117,7 +117,7 @@ defmodule Magnesia.Parity.Printer do
   defp ending({:exit, reason}), do: "exit(#{show(reason)})"
   defp ending({:error, reason}), do: ":erlang.error(#{show(reason)})"
 
-  defp argument({:"$fun", :pad}), do: "&Tuple.append(&1, nil)"
+  defp argument({:"$fun", :pad}), do: "&Tuple.insert_at(&1, tuple_size(&1), nil)"
   defp argument({:"$fun", :cut}), do: "&Tuple.delete_at(&1, tuple_size(&1) - 1)"
   defp argument({:"$fun", :same}), do: "& &1"
   defp argument({:"$fun", :crash}), do: "fn _ -> :erlang.error(:crash) end"

@@ -37,7 +37,7 @@ defmodule Magnesia.Parity.Vocabulary do
     [1.0],
     [1 | 2],
     [:a, :b | :c],
-    'abc',
+    ~c"abc",
     {},
     {1},
     {1, :a},

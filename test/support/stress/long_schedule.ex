@@ -9,7 +9,7 @@ defmodule Magnesia.Stress.LongSchedule do
 
   @sample_ms 2
   @kept 500
-  @threads '/proc/self/task'
+  @threads ~c"/proc/self/task"
 
   @typedoc "A report: how long, and the functions that the process was in."
   @type event :: {non_neg_integer, pid, keyword}
@@ -110,7 +110,7 @@ defmodule Magnesia.Stress.LongSchedule do
   defp sample do
     waited =
       for thread <- threads(),
-          {:ok, text} <- [:prim_file.read_file([@threads, ?/, thread, '/schedstat'])],
+          {:ok, text} <- [:prim_file.read_file([@threads, ?/, thread, ~c"/schedstat"])],
           [_on, waited, _slices] <- [String.split(text)],
           into: %{},
           do: {thread, String.to_integer(waited) / 1.0e6}
