@@ -10,8 +10,10 @@ defmodule Magnesia.Engine do
 
   alias Magnesia.Native
 
-  @typedoc "A table's name."
-  @type table :: atom()
+  @typedoc "A table of the main database by its name, one of the hot database by the list of it."
+  @type table :: atom() | [atom()]
+  @typedoc "A database: the main one, or the one whose tables a stock Mnesia runs."
+  @type side :: :main | :hot
   @typedoc "A failure with its reason."
   @type failure :: {:"$magnesia_error", term()}
   @typedoc "A process's transaction context, never to be used by another process."
@@ -53,8 +55,8 @@ defmodule Magnesia.Engine do
   # The database
 
   @doc "Opens a database directory, or one in memory only when `dir` is nil."
-  @spec open(binary() | nil, map()) :: :ok | failure()
-  def open(dir, opts), do: Native.open(dir, opts)
+  @spec open(side(), binary() | nil, map()) :: :ok | failure()
+  def open(side \\ :main, dir, opts), do: Native.open(side, dir, opts)
 
   @doc "Tells whether a directory holds a database."
   @spec has_database(binary()) :: boolean() | failure()
@@ -69,28 +71,30 @@ defmodule Magnesia.Engine do
   def destroy(dir), do: Native.destroy(dir)
 
   @doc "Moves the database in memory to a directory."
-  @spec attach(binary()) :: :ok | failure()
-  def attach(dir), do: Native.attach(dir)
+  @spec attach(side(), binary()) :: :ok | failure()
+  def attach(side \\ :main, dir), do: Native.attach(side, dir)
 
   @doc "Leaves the directory; the database goes on in memory."
-  @spec detach() :: :ok | failure()
-  def detach, do: Native.detach()
+  @spec detach(side()) :: :ok | failure()
+  def detach(side \\ :main), do: Native.detach(side)
 
   @doc "Closes the open database."
-  @spec close() :: :ok | failure()
-  def close, do: Native.close()
+  @spec close(side()) :: :ok | failure()
+  def close(side \\ :main), do: Native.close(side)
 
   @doc "The one term kept with the schema as a whole."
-  @spec schema_properties() :: term()
-  def schema_properties, do: Native.schema_properties()
+  @spec schema_properties(side()) :: term()
+  def schema_properties(side \\ :main), do: Native.schema_properties(side)
 
   @doc "Replaces the term kept with the schema as a whole."
-  @spec set_schema_properties(term()) :: :ok | failure()
-  def set_schema_properties(properties), do: Native.set_schema_properties(properties)
+  @spec set_schema_properties(side(), term()) :: :ok | failure()
+  def set_schema_properties(side \\ :main, properties) do
+    Native.set_schema_properties(side, properties)
+  end
 
   @doc "The names of all tables."
-  @spec tables() :: [table()] | failure()
-  def tables, do: Native.tables()
+  @spec tables(side()) :: [atom()] | failure()
+  def tables(side \\ :main), do: Native.tables(side)
 
   @doc "Creates a table."
   @spec table_create(
@@ -169,20 +173,20 @@ defmodule Magnesia.Engine do
   def transform_commit(handle), do: Native.transform_commit(handle)
 
   @doc "Writes a snapshot of the disc tables and trims the log."
-  @spec dump_log() :: :ok | failure()
-  def dump_log, do: Native.dump_log()
+  @spec dump_log(side()) :: :ok | failure()
+  def dump_log(side \\ :main), do: Native.dump_log(side)
 
   @doc "Saves an image of ram tables, to be loaded at the next start."
   @spec dump_tables([table()]) :: :ok | failure()
   def dump_tables(names), do: Native.dump_tables(names)
 
   @doc "Forces the log to the disk."
-  @spec sync_log() :: :ok | failure()
-  def sync_log, do: Native.sync_log()
+  @spec sync_log(side()) :: :ok | failure()
+  def sync_log(side \\ :main), do: Native.sync_log(side)
 
   @doc "The log's length in bytes and writes."
-  @spec log_info() :: map() | failure()
-  def log_info, do: Native.log_info()
+  @spec log_info(side()) :: map() | failure()
+  def log_info(side \\ :main), do: Native.log_info(side)
 
   # Salvage
 
@@ -391,8 +395,8 @@ defmodule Magnesia.Engine do
   def lock_queue, do: Native.lock_queue()
 
   @doc "Commits, failures, restarts and log writes since the start."
-  @spec counters() :: tuple() | failure()
-  def counters, do: Native.counters()
+  @spec counters(side()) :: tuple() | failure()
+  def counters(side \\ :main), do: Native.counters(side)
 
   @doc "Counts one failed transaction."
   @spec count_failure() :: :ok | failure()

@@ -17,19 +17,19 @@ defmodule Magnesia.Native do
   end
 
   # Lifecycle, log, figures
-  def open(_a, _b), do: missing()
+  def open(_a, _b, _c), do: missing()
   def has_database(_a), do: missing()
   def create(_a), do: missing()
   def destroy(_a), do: missing()
-  def attach(_a), do: missing()
-  def detach, do: missing()
-  def close, do: missing()
-  def dump_log, do: missing()
-  def sync_log, do: missing()
-  def log_info, do: missing()
+  def attach(_a, _b), do: missing()
+  def detach(_a), do: missing()
+  def close(_a), do: missing()
+  def dump_log(_a), do: missing()
+  def sync_log(_a), do: missing()
+  def log_info(_a), do: missing()
   def held_locks, do: missing()
   def lock_queue, do: missing()
-  def counters, do: missing()
+  def counters(_a), do: missing()
   def count_failure, do: missing()
   def count_restart, do: missing()
 
@@ -54,9 +54,9 @@ defmodule Magnesia.Native do
   def salvage_rows(_a, _b, _c), do: missing()
 
   # Schema
-  def schema_properties, do: missing()
-  def set_schema_properties(_a), do: missing()
-  def tables, do: missing()
+  def schema_properties(_a), do: missing()
+  def set_schema_properties(_a, _b), do: missing()
+  def tables(_a), do: missing()
   def table_create(_a, _b, _c, _d, _e, _f, _g, _h), do: missing()
   def table_delete(_a), do: missing()
   def table_clear(_a), do: missing()

@@ -5,7 +5,7 @@
 //!
 //! Never here: files.
 
-use magnesia_engine::schema::{AccessMode, Definition, Kind, Storage};
+use magnesia_engine::schema::{AccessMode, Definition, Kind, Shape, Storage};
 use magnesia_term::portable::{self, Dictionary, Names};
 use magnesia_term::{Items, Packer, View, packed};
 
@@ -136,7 +136,7 @@ fn encode_entry(entry: &Entry, packer: &mut Packer) {
         packer.nil();
         packer.list_end(list);
     }
-    packer.int(i64::from(definition.access_mode == AccessMode::ReadOnly));
+    packer.int(flags(definition));
     packer.raw(&definition.properties);
     match entry.snapshot {
         Some(id) => packer.big(false, &id.to_le_bytes()),
@@ -170,11 +170,7 @@ fn decode_entry(term: &[u8]) -> Result<Entry, DatabaseError> {
             .collect::<Result<_, _>>()?,
         _ => Vec::new(),
     };
-    let access_mode = if fields.int()? == 1 {
-        AccessMode::ReadOnly
-    } else {
-        AccessMode::ReadWrite
-    };
+    let (access_mode, shape) = of_flags(fields.int()?)?;
     let properties = fields.term()?.to_vec();
     let snapshot = match packed::view(fields.term()?) {
         View::Nil => None,
@@ -193,6 +189,7 @@ fn decode_entry(term: &[u8]) -> Result<Entry, DatabaseError> {
         storage,
         record_name,
         arity,
+        shape,
         indexes,
         access_mode,
         properties,
@@ -202,6 +199,31 @@ fn decode_entry(term: &[u8]) -> Result<Entry, DatabaseError> {
         definition,
         snapshot,
     })
+}
+
+/// Access mode and shape in one integer: 1 for read-only, 2 or 4 for a shape that isn't exact.
+fn flags(definition: &Definition) -> i64 {
+    let access = i64::from(definition.access_mode == AccessMode::ReadOnly);
+    access
+        | match definition.shape {
+            Shape::Exact => 0,
+            Shape::AnyArity => 2,
+            Shape::Nameless => 4,
+        }
+}
+
+fn of_flags(flags: i64) -> Result<(AccessMode, Shape), DatabaseError> {
+    let access_mode = if flags & 1 == 1 {
+        AccessMode::ReadOnly
+    } else {
+        AccessMode::ReadWrite
+    };
+    match flags & !1 {
+        0 => Ok((access_mode, Shape::Exact)),
+        2 => Ok((access_mode, Shape::AnyArity)),
+        4 => Ok((access_mode, Shape::Nameless)),
+        _ => Err(bad(&format!("no access mode and shape are {flags}"))),
+    }
 }
 
 fn position(term: &[u8]) -> Result<usize, DatabaseError> {

@@ -20,7 +20,7 @@ use std::{fs, io};
 
 use magnesia_engine::apply::{Op, apply_op};
 use magnesia_engine::commit::replay;
-use magnesia_engine::schema::{AccessMode, Definition, Kind, Storage};
+use magnesia_engine::schema::{AccessMode, Definition, Kind, Shape, Storage};
 use magnesia_engine::table::{Body, Direction, Position};
 use magnesia_engine::{Table, TableError};
 use magnesia_store::snapshot::{SNAPSHOT_SUFFIX, snapshot_name};
@@ -372,6 +372,7 @@ fn unnamed(name: &str, number: u32, arity: usize) -> Option<Arc<Table>> {
         storage: Storage::Disc,
         record_name: name,
         arity,
+        shape: Shape::Exact,
         indexes: Vec::new(),
         access_mode: AccessMode::ReadWrite,
         properties: nil.into_bytes(),

@@ -12,7 +12,7 @@ use magnesia_database::transform::Transform;
 use magnesia_database::{Database, open};
 use magnesia_engine::apply::Op;
 use magnesia_engine::locks::{OwnerId, Wake, Wakeup};
-use magnesia_engine::schema::{AccessMode, Definition, Kind, Storage};
+use magnesia_engine::schema::{AccessMode, Definition, Kind, Shape, Storage};
 use magnesia_engine::table::{Direction, Position};
 use magnesia_term::{Atom, Packer};
 
@@ -39,6 +39,7 @@ fn definition(text: &str, kind: Kind, storage: Storage) -> Definition {
         storage,
         record_name: name(text),
         arity: 3,
+        shape: Shape::Exact,
         indexes: vec![3],
         access_mode: AccessMode::ReadWrite,
         properties: int(0),

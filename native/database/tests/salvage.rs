@@ -12,7 +12,7 @@ use magnesia_database::salvage::{ROWS_AT_ONCE, Salvage};
 use magnesia_database::{Database, DatabaseError, open};
 use magnesia_engine::apply::Op;
 use magnesia_engine::locks::{OwnerId, Wake, Wakeup};
-use magnesia_engine::schema::{AccessMode, Definition, Kind, Storage};
+use magnesia_engine::schema::{AccessMode, Definition, Kind, Shape, Storage};
 use magnesia_engine::table::Position;
 use magnesia_store::StoreError;
 use magnesia_term::{Atom, Packer, View, packed};
@@ -48,6 +48,7 @@ fn create(database: &Database, text: &str, kind: Kind, storage: Storage) {
         storage,
         record_name: name(text),
         arity: 3,
+        shape: Shape::Exact,
         indexes: Vec::new(),
         access_mode: AccessMode::ReadWrite,
         properties: nil.into_bytes(),

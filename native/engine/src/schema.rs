@@ -44,6 +44,17 @@ pub enum AccessMode {
     ReadOnly,
 }
 
+/// Which records a table takes, and what of them its rows hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// Records of the table's name and arity; rows have no name.
+    Exact,
+    /// Records of the table's name and of any arity; rows have no name.
+    AnyArity,
+    /// Tuples of any arity, whose first element is the key: rows have all of it.
+    Nameless,
+}
+
 /// A table's definition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Definition {
@@ -55,8 +66,10 @@ pub struct Definition {
     pub storage: Storage,
     /// First element of every record.
     pub record_name: Atom,
-    /// Elements of a record, its name included: 3 or more.
+    /// Elements of a record, its name included: 3 or more; 0 for nameless tuples.
     pub arity: usize,
+    /// Whether records of another form are taken.
+    pub shape: Shape,
     /// Positions that have an index, 3 or more each, ascending.
     pub indexes: Vec<usize>,
     /// Whether writes are taken.

@@ -15,5 +15,5 @@ rustler::atoms! {
     more, done, wait, die, granted, gone, large,
     read, write, sticky_write, delete, delete_object, table, record, global,
     set, ordered_set, bag, ram_copies, disc_copies, disc_only_copies, read_write,
-    create, bytes, writes,
+    create, bytes, writes, main, hot,
 }

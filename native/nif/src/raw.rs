@@ -12,8 +12,8 @@ use std::mem::MaybeUninit;
 
 use magnesia_term::Atom;
 use rustler::sys::{
-    ErlNifEnv, ErlNifPid, ErlNifTerm, enif_binary_to_term, enif_get_int64, enif_get_tuple,
-    enif_get_uint64, enif_inspect_binary, enif_make_int64, enif_make_list_cell,
+    ErlNifEnv, ErlNifPid, ErlNifTerm, enif_binary_to_term, enif_get_int64, enif_get_list_cell,
+    enif_get_tuple, enif_get_uint64, enif_inspect_binary, enif_make_int64, enif_make_list_cell,
     enif_make_map_from_arrays, enif_make_new_binary, enif_make_tuple_from_array, enif_make_uint64,
     enif_self, enif_send,
 };
@@ -163,6 +163,16 @@ pub(crate) fn tuple_of<'a>(env: Env<'a>, word: Word) -> Option<&'a [Word]> {
     }
     // SAFETY: the call succeeded, so the pointer is set and the array lives as long as `env`.
     Some(unsafe { std::slice::from_raw_parts(elements.assume_init().cast::<Word>(), arity) })
+}
+
+/// The first element of a list that has one.
+#[inline]
+pub(crate) fn head_of(env: Env<'_>, word: Word) -> Option<Word> {
+    let (mut head, mut tail) = (term_of(0), term_of(0));
+    // SAFETY: `word` belongs to `env`; both places outlive the call.
+    let is_cell =
+        unsafe { enif_get_list_cell(env.as_c_arg(), term_of(word), &mut head, &mut tail) } != 0;
+    is_cell.then(|| word_of(head))
 }
 
 /// The bytes of a binary.

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 
 use magnesia_engine::Table;
+use magnesia_engine::schema::Shape;
 use magnesia_term::{Packer, Row, packed};
 use rustler::{Env, Term};
 
@@ -78,10 +79,15 @@ pub(crate) fn row<'a>(env: Env<'a>, table: &Table, record: Term<'a>) -> Result<R
     let elements = raw::tuple_of(env, raw::word(record)).ok_or_else(bad_type)?;
     let definition = table.definition();
     let (&name, rest) = elements.split_first().ok_or_else(bad_type)?;
-    if name != raw::atom_word(definition.record_name) || elements.len() != definition.arity {
-        return Err(bad_type());
+    let is_named = name == raw::atom_word(definition.record_name);
+    if is_named && elements.len() == definition.arity {
+        return row_of(env, table, rest);
     }
-    row_of(env, table, rest)
+    match definition.shape {
+        Shape::AnyArity if is_named && !rest.is_empty() => row_of(env, table, rest),
+        Shape::Nameless => row_of(env, table, elements),
+        _ => Err(bad_type()),
+    }
 }
 
 /// Makes a row of elements, the key first.

@@ -3,6 +3,7 @@
 //! Binaries over 64 bytes are not copied: they are resource binaries into the row, which they
 //! keep alive. What nests goes through an explicit stack.
 
+use magnesia_engine::schema::{Definition, Shape};
 use magnesia_term::packed::{self, View};
 use magnesia_term::{Bits, Items, Row};
 use rustler::{Env, Resource, ResourceArc};
@@ -23,9 +24,24 @@ pub(crate) struct HeldRow(Row);
 #[rustler::resource_impl]
 impl Resource for HeldRow {}
 
-/// The record of a row: its name and its elements.
+/// Stands for the name of records that have none; no term is this word.
+const NAMELESS: Word = 0;
+
+/// The name that the records of a table begin with, for [`record`].
+#[inline]
+pub(crate) fn name_of(definition: &Definition) -> Word {
+    match definition.shape {
+        Shape::Nameless => NAMELESS,
+        Shape::Exact | Shape::AnyArity => raw::atom_word(definition.record_name),
+    }
+}
+
+/// The record of a row: its name, if its table has one, and its elements.
 #[inline]
 pub(crate) fn record(env: Env<'_>, name: Word, row: &Row) -> Word {
+    if name == NAMELESS {
+        return nameless(env, row);
+    }
     let count = row.elements() + 1;
     if count <= FLAT_ARITY_MAX {
         let mut words = [name; FLAT_ARITY_MAX];
@@ -34,6 +50,12 @@ pub(crate) fn record(env: Env<'_>, name: Word, row: &Row) -> Word {
     }
     let mut words = vec![name; count];
     fill(env, row, &mut words[1..]);
+    raw::tuple_word(env, &words)
+}
+
+fn nameless(env: Env<'_>, row: &Row) -> Word {
+    let mut words = vec![raw::nil_word(); row.elements()];
+    fill(env, row, &mut words);
     raw::tuple_word(env, &words)
 }
 

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use magnesia_engine::schema::{AccessMode, Definition, Kind, Storage};
+use magnesia_engine::schema::{AccessMode, Definition, Kind, Shape, Storage};
 use magnesia_term::{Atom, Packer};
 
 /// Tables that scripts use, by number; the last one is for counters.
@@ -109,6 +109,7 @@ impl ModelTable {
             kind,
             storage,
             arity,
+            shape: Shape::Exact,
             indexes,
             properties: 0,
             rows,
@@ -123,6 +124,7 @@ impl ModelTable {
             storage: self.storage,
             record_name: name(table),
             arity: self.arity,
+            shape: Shape::Exact,
             indexes: self.indexes.clone(),
             access_mode: AccessMode::ReadWrite,
             properties: packed_int(self.properties),

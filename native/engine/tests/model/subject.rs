@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use magnesia_engine::pattern::{Host, Out, Spec};
 use magnesia_engine::rows::{Rows, Visit};
-use magnesia_engine::schema::{AccessMode, Definition, Kind, Storage};
+use magnesia_engine::schema::{AccessMode, Definition, Kind, Shape, Storage};
 use magnesia_engine::select::{Budget, Cursor, Query};
 use magnesia_engine::table::{Body, Direction, Position};
 use magnesia_engine::{Table, TableError};
@@ -100,6 +100,7 @@ pub(crate) fn table(kind: Kind, is_on_disk: bool) -> Arc<Table> {
         },
         record_name: atom("tab"),
         arity: 4,
+        shape: Shape::Exact,
         indexes: Vec::new(),
         access_mode: AccessMode::ReadWrite,
         properties: nil.into_bytes(),

@@ -10,21 +10,22 @@ use rustler::{Encoder, Env, Term};
 
 use crate::mail::Mail;
 use crate::raw::{self, nif};
-use crate::{atoms, reply, sink, state};
+use crate::state::{self, Side};
+use crate::{atoms, reply, sink};
 
-nif!("open", 2, DirtyIo, open);
+nif!("open", 3, DirtyIo, open);
 nif!("has_database", 1, DirtyIo, has_database);
 nif!("create", 1, DirtyIo, create);
 nif!("destroy", 1, DirtyIo, destroy);
-nif!("attach", 1, DirtyIo, attach);
-nif!("detach", 0, DirtyIo, detach);
-nif!("close", 0, DirtyIo, close);
-nif!("dump_log", 0, DirtyIo, dump_log);
-nif!("sync_log", 0, DirtyIo, sync_log);
-nif!("log_info", 0, Normal, log_info);
+nif!("attach", 2, DirtyIo, attach);
+nif!("detach", 1, DirtyIo, detach);
+nif!("close", 1, DirtyIo, close);
+nif!("dump_log", 1, DirtyIo, dump_log);
+nif!("sync_log", 1, DirtyIo, sync_log);
+nif!("log_info", 1, Normal, log_info);
 nif!("held_locks", 0, DirtyCpu, held_locks);
 nif!("lock_queue", 0, DirtyCpu, lock_queue);
-nif!("counters", 0, Normal, counters);
+nif!("counters", 1, Normal, counters);
 nif!("count_failure", 0, Normal, count_failure);
 nif!("count_restart", 0, Normal, count_restart);
 
@@ -40,17 +41,40 @@ fn with_dir<'a>(env: Env<'a>, dir: Term<'a>, f: impl FnOnce(&Path) -> Term<'a>) 
     }
 }
 
-fn open<'a>(env: Env<'a>, [dir, _options]: [Term<'a>; 2]) -> Term<'a> {
-    if state::database().is_some() {
-        return reply::error(env, atoms::exists());
+/// Calls `f` with the side that an atom says.
+fn with_side<'a>(
+    env: Env<'a>,
+    side: Term<'a>,
+    f: impl FnOnce(&'static Side) -> Term<'a>,
+) -> Term<'a> {
+    match state::side(side) {
+        Some(side) => f(side),
+        None => reply::error(env, atoms::badarg()),
     }
-    if dir.is_atom() {
-        state::set(Database::in_memory(Arc::new(Mail), state::published()));
-        return atoms::ok().encode(env);
-    }
-    with_dir(env, dir, |dir| {
-        let opened = opening::open(dir, &owner(), Arc::new(Mail), state::published());
-        reply::done(env, opened.map(state::set))
+}
+
+/// Calls `f` with the open database of the side that an atom says.
+fn with_open<'a>(
+    env: Env<'a>,
+    side: Term<'a>,
+    f: impl FnOnce(&Arc<Database>) -> Term<'a>,
+) -> Term<'a> {
+    with_side(env, side, |side| side.with_database(env, f))
+}
+
+fn open<'a>(env: Env<'a>, [side, dir, _options]: [Term<'a>; 3]) -> Term<'a> {
+    with_side(env, side, |side| {
+        if side.database().is_some() {
+            return reply::error(env, atoms::exists());
+        }
+        if dir.is_atom() {
+            side.set(Database::in_memory(Arc::new(Mail), side.published()));
+            return atoms::ok().encode(env);
+        }
+        with_dir(env, dir, |dir| {
+            let opened = opening::open(dir, &owner(), Arc::new(Mail), side.published());
+            reply::done(env, opened.map(|database| side.set(database)))
+        })
     })
 }
 
@@ -73,35 +97,35 @@ fn destroy<'a>(env: Env<'a>, [dir]: [Term<'a>; 1]) -> Term<'a> {
     })
 }
 
-fn attach<'a>(env: Env<'a>, [dir]: [Term<'a>; 1]) -> Term<'a> {
-    state::with_database(env, |database| {
+fn attach<'a>(env: Env<'a>, [side, dir]: [Term<'a>; 2]) -> Term<'a> {
+    with_open(env, side, |database| {
         with_dir(env, dir, |dir| {
             reply::done(env, database.attach(dir, &owner()))
         })
     })
 }
 
-fn detach<'a>(env: Env<'a>, []: [Term<'a>; 0]) -> Term<'a> {
-    state::with_database(env, |database| reply::done(env, database.detach()))
+fn detach<'a>(env: Env<'a>, [side]: [Term<'a>; 1]) -> Term<'a> {
+    with_open(env, side, |database| reply::done(env, database.detach()))
 }
 
-fn close<'a>(env: Env<'a>, []: [Term<'a>; 0]) -> Term<'a> {
-    match state::take() {
+fn close<'a>(env: Env<'a>, [side]: [Term<'a>; 1]) -> Term<'a> {
+    with_side(env, side, |side| match side.take() {
         Some(database) => reply::done(env, database.close()),
         None => reply::error(env, atoms::closed()),
-    }
+    })
 }
 
-fn dump_log<'a>(env: Env<'a>, []: [Term<'a>; 0]) -> Term<'a> {
-    state::with_database(env, |database| reply::done(env, database.dump()))
+fn dump_log<'a>(env: Env<'a>, [side]: [Term<'a>; 1]) -> Term<'a> {
+    with_open(env, side, |database| reply::done(env, database.dump()))
 }
 
-fn sync_log<'a>(env: Env<'a>, []: [Term<'a>; 0]) -> Term<'a> {
-    state::with_database(env, |database| reply::done(env, database.sync_log()))
+fn sync_log<'a>(env: Env<'a>, [side]: [Term<'a>; 1]) -> Term<'a> {
+    with_open(env, side, |database| reply::done(env, database.sync_log()))
 }
 
-fn log_info<'a>(env: Env<'a>, []: [Term<'a>; 0]) -> Term<'a> {
-    state::with_database(env, |database| {
+fn log_info<'a>(env: Env<'a>, [side]: [Term<'a>; 1]) -> Term<'a> {
+    with_open(env, side, |database| {
         let writes = database
             .engine()
             .counters()
@@ -163,8 +187,8 @@ fn lock_term<'a>(
     Some((item, kind, tid.counter, raw::pid_of(owner.0 as usize)).encode(env))
 }
 
-fn counters<'a>(env: Env<'a>, []: [Term<'a>; 0]) -> Term<'a> {
-    state::with_database(env, |database| {
+fn counters<'a>(env: Env<'a>, [side]: [Term<'a>; 1]) -> Term<'a> {
+    with_open(env, side, |database| {
         let counters = database.engine().counters();
         let all = [
             &counters.commits,

@@ -41,7 +41,7 @@ fn read_up_to<'a>(env: Env<'a>, name: Term<'a>, key: Term<'a>, max: usize) -> Te
 /// The records of a packed key.
 #[inline]
 pub(crate) fn rows_of_key<'a>(env: Env<'a>, table: &Table, key: &[u8], max: usize) -> Term<'a> {
-    let name = raw::atom_word(table.definition().record_name);
+    let name = sink::name_of(table.definition());
     let mut list = Collected::new(max);
     match table
         .body()
@@ -137,7 +137,7 @@ fn slot<'a>(env: Env<'a>, [name, number]: [Term<'a>; 2]) -> Term<'a> {
         return reply::error(env, atoms::badarg());
     };
     state::with_table(env, name, |table| {
-        let name = raw::atom_word(table.definition().record_name);
+        let name = sink::name_of(table.definition());
         let mut list = Collected::new(usize::MAX);
         let put = |row: &_| list.push(|| sink::record(env, name, row));
         match table.body().slot(number, put) {
@@ -182,7 +182,7 @@ fn rows_of_value<'a>(
     value: &[u8],
     max: usize,
 ) -> Term<'a> {
-    let name = raw::atom_word(table.definition().record_name);
+    let name = sink::name_of(table.definition());
     let mut list = Collected::new(max);
     if index.holds() != Holds::Keys {
         index.read(value, |row| list.push(|| sink::record(env, name, row)));

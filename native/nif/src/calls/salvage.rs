@@ -99,7 +99,7 @@ fn salvage_rows<'a>(env: Env<'a>, [handle, name, place]: [Term<'a>; 3]) -> Term<
             Ok(found) => found,
             Err(error) => return reply::database(env, &error),
         };
-        let record_name = raw::atom_word(table.definition().record_name);
+        let record_name = sink::name_of(table.definition());
         let records = rows
             .iter()
             .map(|row| raw::term(env, sink::record(env, record_name, row)));

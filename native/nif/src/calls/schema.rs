@@ -1,15 +1,18 @@
 //! Changes of the schema, all on dirty schedulers.
 
-use magnesia_engine::schema::{AccessMode, Definition, Kind, Storage};
+use std::sync::Arc;
+
+use magnesia_database::Database;
+use magnesia_engine::schema::{AccessMode, Definition, Kind, Shape, Storage};
 use magnesia_term::Atom;
 use rustler::{Encoder, Env, Term};
 
 use crate::raw::{self, nif};
 use crate::{atoms, record, reply, sink, source, state};
 
-nif!("schema_properties", 0, DirtyIo, schema_properties);
-nif!("set_schema_properties", 1, DirtyIo, set_schema_properties);
-nif!("tables", 0, Normal, tables);
+nif!("schema_properties", 1, DirtyIo, schema_properties);
+nif!("set_schema_properties", 2, DirtyIo, set_schema_properties);
+nif!("tables", 1, Normal, tables);
 nif!("table_create", 8, DirtyIo, table_create);
 nif!("table_delete", 1, DirtyIo, table_delete);
 nif!("table_clear", 1, DirtyIo, table_clear);
@@ -21,7 +24,7 @@ nif!("table_del_index", 3, DirtyIo, table_del_index);
 nif!("table_set_storage", 3, DirtyIo, table_set_storage);
 nif!("dump_tables", 1, DirtyIo, dump_tables);
 
-fn name(term: Term<'_>) -> Option<Atom> {
+fn atom(term: Term<'_>) -> Option<Atom> {
     raw::atom_of(raw::word(term))
 }
 
@@ -71,14 +74,26 @@ fn checked<'a>(env: Env<'a>, f: impl FnOnce() -> Option<Term<'a>>) -> Term<'a> {
     f().unwrap_or_else(|| reply::error(env, atoms::badarg()))
 }
 
-fn schema_properties<'a>(env: Env<'a>, []: [Term<'a>; 0]) -> Term<'a> {
-    state::with_database(env, |database| {
+/// Calls `f` with the open database of the side that an atom says.
+fn with_side<'a>(
+    env: Env<'a>,
+    side: Term<'a>,
+    f: impl FnOnce(&Arc<Database>) -> Term<'a>,
+) -> Term<'a> {
+    match state::side(side) {
+        Some(side) => side.with_database(env, f),
+        None => reply::error(env, atoms::badarg()),
+    }
+}
+
+fn schema_properties<'a>(env: Env<'a>, [side]: [Term<'a>; 1]) -> Term<'a> {
+    with_side(env, side, |database| {
         raw::term(env, sink::term(env, &database.schema_properties(), None))
     })
 }
 
-fn set_schema_properties<'a>(env: Env<'a>, [properties]: [Term<'a>; 1]) -> Term<'a> {
-    state::with_database(env, |database| {
+fn set_schema_properties<'a>(env: Env<'a>, [side, properties]: [Term<'a>; 2]) -> Term<'a> {
+    with_side(env, side, |database| {
         checked(env, || {
             Some(reply::done(
                 env,
@@ -88,8 +103,8 @@ fn set_schema_properties<'a>(env: Env<'a>, [properties]: [Term<'a>; 1]) -> Term<
     })
 }
 
-fn tables<'a>(env: Env<'a>, []: [Term<'a>; 0]) -> Term<'a> {
-    state::with_database(env, |database| {
+fn tables<'a>(env: Env<'a>, [side]: [Term<'a>; 1]) -> Term<'a> {
+    with_side(env, side, |database| {
         let tables = database.engine().tables();
         let names = tables
             .keys()
@@ -109,7 +124,7 @@ fn table_create<'a>(env: Env<'a>, arguments: [Term<'a>; 8]) -> Term<'a> {
         access,
         properties,
     ] = arguments;
-    state::with_database(env, |database| {
+    state::with_database_of(env, table, |database, name| {
         checked(env, || {
             let indexes = source::list(indexes)?
                 .into_iter()
@@ -117,12 +132,14 @@ fn table_create<'a>(env: Env<'a>, arguments: [Term<'a>; 8]) -> Term<'a> {
             let mut indexes = indexes.collect::<Option<Vec<usize>>>()?;
             indexes.sort_unstable();
             indexes.dedup();
+            let (arity, shape) = arity_and_shape(table, arity)?;
             let definition = Definition {
-                name: name(table)?,
+                name,
                 kind: kind(of_kind)?,
                 storage: storage(of_storage)?,
-                record_name: name(of_record)?,
-                arity: arity.decode().ok().filter(|&arity: &usize| arity >= 2)?,
+                record_name: atom(of_record)?,
+                arity,
+                shape,
                 indexes,
                 access_mode: access_mode(access)?,
                 properties: record::owned(properties)?,
@@ -132,29 +149,36 @@ fn table_create<'a>(env: Env<'a>, arguments: [Term<'a>; 8]) -> Term<'a> {
     })
 }
 
+/// A main table takes records of its arity alone. What a hot one takes, a stock Mnesia has
+/// checked, and its arity changes unsaid; 0 stands for tuples without a name.
+fn arity_and_shape<'a>(table: Term<'a>, arity: Term<'a>) -> Option<(usize, Shape)> {
+    let arity: usize = arity.decode().ok()?;
+    match arity {
+        _ if table.is_atom() => (arity >= 2).then_some((arity, Shape::Exact)),
+        0 => Some((arity, Shape::Nameless)),
+        _ => Some((arity, Shape::AnyArity)),
+    }
+}
+
 fn table_delete<'a>(env: Env<'a>, [table]: [Term<'a>; 1]) -> Term<'a> {
-    state::with_database(env, |database| {
-        checked(env, || {
-            Some(reply::done(env, database.delete_table(name(table)?)))
-        })
+    state::with_database_of(env, table, |database, name| {
+        checked(env, || Some(reply::done(env, database.delete_table(name))))
     })
 }
 
 fn table_clear<'a>(env: Env<'a>, [table]: [Term<'a>; 1]) -> Term<'a> {
-    state::with_database(env, |database| {
-        checked(env, || {
-            Some(reply::done(env, database.clear_table(name(table)?)))
-        })
+    state::with_database_of(env, table, |database, name| {
+        checked(env, || Some(reply::done(env, database.clear_table(name))))
     })
 }
 
 fn table_define<'a>(env: Env<'a>, [table, access, properties]: [Term<'a>; 3]) -> Term<'a> {
-    state::with_database(env, |database| {
+    state::with_database_of(env, table, |database, name| {
         checked(env, || {
             let properties = record::owned(properties)?;
             Some(reply::done(
                 env,
-                database.define(name(table)?, access_mode(access)?, properties),
+                database.define(name, access_mode(access)?, properties),
             ))
         })
     })
@@ -162,13 +186,13 @@ fn table_define<'a>(env: Env<'a>, [table, access, properties]: [Term<'a>; 3]) ->
 
 fn table_reshape<'a>(env: Env<'a>, arguments: [Term<'a>; 4]) -> Term<'a> {
     let [table, of_record, arity, properties] = arguments;
-    state::with_database(env, |database| {
+    state::with_database_of(env, table, |database, name| {
         checked(env, || {
             let arity = arity.decode().ok().filter(|&arity: &usize| arity >= 2)?;
             let properties = record::owned(properties)?;
             Some(reply::done(
                 env,
-                database.reshape(name(table)?, name(of_record)?, arity, properties),
+                database.reshape(name, atom(of_record)?, arity, properties),
             ))
         })
     })
@@ -210,38 +234,38 @@ pub(super) fn definition_term<'a>(env: Env<'a>, definition: &Definition) -> Term
 }
 
 fn table_add_index<'a>(env: Env<'a>, [table, position, properties]: [Term<'a>; 3]) -> Term<'a> {
-    state::with_database(env, |database| {
+    state::with_database_of(env, table, |database, name| {
         checked(env, || {
             let position = position.decode().ok()?;
             let properties = record::owned(properties)?;
             Some(reply::done(
                 env,
-                database.add_index(name(table)?, position, properties),
+                database.add_index(name, position, properties),
             ))
         })
     })
 }
 
 fn table_del_index<'a>(env: Env<'a>, [table, position, properties]: [Term<'a>; 3]) -> Term<'a> {
-    state::with_database(env, |database| {
+    state::with_database_of(env, table, |database, name| {
         checked(env, || {
             let position = position.decode().ok()?;
             let properties = record::owned(properties)?;
             Some(reply::done(
                 env,
-                database.drop_index(name(table)?, position, properties),
+                database.drop_index(name, position, properties),
             ))
         })
     })
 }
 
 fn table_set_storage<'a>(env: Env<'a>, [table, to, properties]: [Term<'a>; 3]) -> Term<'a> {
-    state::with_database(env, |database| {
+    state::with_database_of(env, table, |database, name| {
         checked(env, || {
             let properties = record::owned(properties)?;
             Some(reply::done(
                 env,
-                database.set_storage(name(table)?, storage(to)?, properties),
+                database.set_storage(name, storage(to)?, properties),
             ))
         })
     })
@@ -253,7 +277,7 @@ fn dump_tables<'a>(env: Env<'a>, [names]: [Term<'a>; 1]) -> Term<'a> {
             let names = source::list(names)?;
             let mut tables = Vec::with_capacity(names.len());
             for table in names {
-                match database.engine().table(name(table)?) {
+                match database.engine().table(atom(table)?) {
                     Some(table) => tables.push(table),
                     None => return Some(reply::error(env, atoms::no_table())),
                 }

@@ -110,7 +110,7 @@ fn select_all_more<'a>(env: Env<'a>, [cursor, list]: [Term<'a>; 2]) -> Term<'a> 
 }
 
 fn gather<'a>(env: Env<'a>, cursor: &Cursor, mut list: Word) -> Term<'a> {
-    let name = raw::atom_word(cursor.table().definition().record_name);
+    let name = sink::name_of(cursor.table().definition());
     let budget = Budget {
         matches: RESULTS_MAX,
         visits: VISITS_MAX,
@@ -162,7 +162,7 @@ fn select_chunk_more<'a>(env: Env<'a>, [cursor, limit]: [Term<'a>; 2]) -> Term<'
 }
 
 fn chunk<'a>(env: Env<'a>, cursor: &Cursor, limit: usize) -> Term<'a> {
-    let name = raw::atom_word(cursor.table().definition().record_name);
+    let name = sink::name_of(cursor.table().definition());
     let budget = Budget {
         matches: limit.clamp(1, RESULTS_MAX),
         visits: VISITS_MAX,

@@ -327,7 +327,7 @@ fn tx_read<'a>(env: Env<'a>, [context, name, key, lock]: [Term<'a>; 4]) -> Term<
                 }
                 match transaction.read(table, key) {
                     Ok(rows) => {
-                        let name = raw::atom_word(table.definition().record_name);
+                        let name = sink::name_of(table.definition());
                         let mut list = Collected::new(usize::MAX);
                         rows.iter()
                             .for_each(|row| list.push(|| sink::record(env, name, row)));
@@ -483,7 +483,7 @@ fn lock_table<'a>(env: Env<'a>, running: &mut Running, name: Term<'a>, lock: Ter
 
 /// An own operation's name, and its record or `{Table, Key}`.
 fn own_words(env: Env<'_>, table: &Table, key: Word, op: &OwnOp) -> (Word, Word) {
-    let record_name = raw::atom_word(table.definition().record_name);
+    let record_name = sink::name_of(table.definition());
     let (op, value) = match op {
         OwnOp::Write(row) => (atoms::write(), sink::record(env, record_name, row)),
         OwnOp::Delete => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use magnesia_database::DatabaseError;
 use magnesia_engine::Table;
 use magnesia_engine::apply::{Op, apply_op};
-use magnesia_engine::schema::Kind;
+use magnesia_engine::schema::{Kind, Shape};
 use magnesia_term::{View, packed};
 use rustler::{Encoder, Env, Term};
 
@@ -37,9 +37,11 @@ fn with_writable<'a>(
 
 /// Writes to a table: at once when it is in memory only, through the database's log otherwise.
 #[inline]
-fn put<'a>(env: Env<'a>, table: &Table, op: Op<'_>) -> Term<'a> {
+fn put<'a>(env: Env<'a>, name: Term<'a>, table: &Table, op: Op<'_>) -> Term<'a> {
     if table.definition().storage.is_durable() {
-        return state::with_database(env, |database| reply::done(env, database.write(table, op)));
+        return state::with_database_of(env, name, |database, _| {
+            reply::done(env, database.write(table, op))
+        });
     }
     reply::done(env, apply_op(table, op).map_err(DatabaseError::from))
 }
@@ -48,14 +50,14 @@ fn write<'a>(env: Env<'a>, [name, record]: [Term<'a>; 2]) -> Term<'a> {
     // Mnesia looks at the record before it looks whether the table takes writes.
     state::with_table(env, name, |table| match record::row(env, table, record) {
         Ok(_) if table.is_read_only() => reply::error(env, atoms::read_only()),
-        Ok(row) => put(env, table, Op::Write(row)),
+        Ok(row) => put(env, name, table, Op::Write(row)),
         Err(refusal) => refusal,
     })
 }
 
 fn delete<'a>(env: Env<'a>, [name, key]: [Term<'a>; 2]) -> Term<'a> {
     with_writable(env, name, |table| {
-        record::with_packed(env, key, |key| put(env, table, Op::Delete(key)))
+        record::with_packed(env, key, |key| put(env, name, table, Op::Delete(key)))
     })
 }
 
@@ -65,7 +67,7 @@ fn delete_object<'a>(env: Env<'a>, [name, record]: [Term<'a>; 2]) -> Term<'a> {
             return reply::error(env, atoms::bad_type());
         };
         match record::row(env, table, record) {
-            Ok(row) => put(env, table, Op::DeleteObject(row)),
+            Ok(row) => put(env, name, table, Op::DeleteObject(row)),
             // A record of another shape is not there, as nothing of that shape is.
             Err(_) if elements.len() >= 2 => atoms::ok().encode(env),
             Err(refusal) => refusal,
@@ -76,7 +78,8 @@ fn delete_object<'a>(env: Env<'a>, [name, record]: [Term<'a>; 2]) -> Term<'a> {
 fn update_counter<'a>(env: Env<'a>, [name, key, increment]: [Term<'a>; 3]) -> Term<'a> {
     with_writable(env, name, |table| {
         let definition = table.definition();
-        if definition.kind == Kind::Bag || definition.arity != COUNTER_ARITY {
+        let is_of_arity = definition.arity == COUNTER_ARITY || definition.shape == Shape::AnyArity;
+        if definition.kind == Kind::Bag || !is_of_arity {
             return reply::error(env, atoms::bad_kind());
         }
         let Some(increment) = record::owned(increment) else {
@@ -86,7 +89,7 @@ fn update_counter<'a>(env: Env<'a>, [name, key, increment]: [Term<'a>; 3]) -> Te
             return reply::error(env, atoms::badarg());
         }
         record::with_packed(env, key, |key| {
-            state::with_database(env, |database| {
+            state::with_database_of(env, name, |database, _| {
                 match database.update_counter(table, key, &increment) {
                     Ok(row) => {
                         let value = row.at(COUNTER_ARITY).unwrap_or_default();
