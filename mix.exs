@@ -83,9 +83,9 @@ defmodule Magnesia.MixProject do
       compilers: [:magnesia_native] ++ Mix.compilers(),
       elixirc_paths: elixirc_paths(Mix.env()),
       test_paths: ["test"],
-      # Called by the demo, the bench and the tests alone, which start it themselves: no
-      # dependency, so that a release of a user does not carry it.
-      xref: [exclude: [:mnesia]],
+      # Called by the demo, the bench and the tests, which start it themselves, and by the
+      # backend, which a running Mnesia calls: no dependency, as a release need not carry it.
+      xref: [exclude: [:mnesia, :mnesia_ext_sup, :mnesia_lib, :mnesia_monitor]],
       prune_code_paths: false,
       start_permanent: Mix.env() == :prod,
       deps: []

@@ -3,13 +3,16 @@ defmodule Magnesia.Application do
   The OTP application: one supervised process, `Magnesia.Database`.
 
   Starting the application opens no database; `:magnesia.start/0` or `Magnesia.Supervisor` does.
-  Stopping it closes the database in order. Nothing is decided here.
+  Stopping it closes the database in order. With `config :magnesia, hot_tables: true` a stock
+  Mnesia gets to know `Magnesia.Backend` besides. Nothing is decided here.
   """
 
   use Application
 
   @impl true
   def start(_type, _args) do
-    Supervisor.start_link([Magnesia.Database], strategy: :one_for_one, name: Magnesia.Root)
+    with :ok <- Magnesia.Backend.Registration.configured() do
+      Supervisor.start_link([Magnesia.Database], strategy: :one_for_one, name: Magnesia.Root)
+    end
   end
 end
