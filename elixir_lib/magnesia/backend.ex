@@ -23,6 +23,7 @@ defmodule Magnesia.Backend do
   # Not declared as a behaviour: its module is of the kind that Elixir can't ask about optional
   # callbacks. Mnesia checks the functions itself when an alias is registered, and so do tests.
 
+  alias Magnesia.Backend.Ahead
   alias Magnesia.Backend.Alarm
   alias Magnesia.Backend.Copying
   alias Magnesia.Backend.Cursor
@@ -147,7 +148,9 @@ defmodule Magnesia.Backend do
 
   @doc false
   @spec insert(alias_name(), table(), tuple()) :: :ok | {:error, term()}
-  def insert(_alias, tab, record) when is_atom(tab) do
+  def insert(alias_name, tab, record) when is_atom(tab) do
+    if alias_name != :magnesia_ram, do: Ahead.log(tab, elem(record, 1), record, :write)
+
     case Engine.write([tab], record) do
       :ok -> :ok
       failure -> Refusal.insert(failure, tab, record)
@@ -163,7 +166,9 @@ defmodule Magnesia.Backend do
 
   @doc false
   @spec delete(alias_name(), table(), term()) :: :ok | {:error, term()}
-  def delete(_alias, tab, key) do
+  def delete(alias_name, tab, key) do
+    if alias_name != :magnesia_ram, do: Ahead.log(tab, key, {tab, key}, :delete)
+
     case Engine.delete(Names.ref(tab), key) do
       :ok -> :ok
       failure -> Refusal.write(failure, tab)
@@ -172,7 +177,13 @@ defmodule Magnesia.Backend do
 
   @doc false
   @spec match_delete(alias_name(), table(), term()) :: :ok | {:error, term()}
-  def match_delete(_alias, tab, pattern), do: Cursor.match_delete(tab, pattern)
+  def match_delete(alias_name, tab, pattern) do
+    if alias_name != :magnesia_ram and is_atom(tab) and is_tuple(pattern) do
+      Ahead.log(tab, elem(pattern, 1), pattern, :delete_object)
+    end
+
+    Cursor.match_delete(tab, pattern)
+  end
 
   @doc false
   @spec update_counter(alias_name(), table(), term(), integer()) :: integer()
@@ -224,7 +235,10 @@ defmodule Magnesia.Backend do
 
   @doc false
   @spec fixtable(alias_name(), table(), boolean()) :: :ok
-  def fixtable(_alias, _tab, _fixed?), do: :ok
+  def fixtable(_alias, tab, fixed?) do
+    _ = Engine.fix(Names.ref(tab), fixed?)
+    :ok
+  end
 
   @doc false
   @spec validate_key(alias_name(), table(), atom(), pos_integer(), atom(), term()) ::

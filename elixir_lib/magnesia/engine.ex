@@ -308,6 +308,22 @@ defmodule Magnesia.Engine do
   @spec spec_run([tuple()], list()) :: list() | failure()
   def spec_run(records, spec), do: Native.spec_run(records, spec)
 
+  # Tables of a stock Mnesia
+
+  @ahead_max 200
+
+  @doc "Begins or ends a time in which `next/2` goes on from a key deleted meanwhile."
+  @spec fix(table(), boolean()) :: :ok | failure()
+  def fix(tab, fixed?), do: Native.fix(tab, fixed?)
+
+  @doc """
+  Logs operations of a commit that are about to be done one by one, so that an opening after a
+  crash does all of them or none. Operations on tables in memory are passed over.
+  """
+  @spec log_ahead([{table(), :write | :delete | :delete_object, term()}]) :: :ok | failure()
+  def log_ahead(ops) when length(ops) > @ahead_max, do: Native.log_ahead_large(ops)
+  def log_ahead(ops), do: Native.log_ahead(ops)
+
   # Transactions
 
   @doc "A context for the calling process's transactions."

@@ -46,6 +46,11 @@ defmodule Magnesia.Native do
   def size(_a), do: missing()
   def memory(_a), do: missing()
 
+  # Tables of a stock Mnesia
+  def fix(_a, _b), do: missing()
+  def log_ahead(_a), do: missing()
+  def log_ahead_large(_a), do: missing()
+
   # Salvage
   def salvage_open(_a, _b), do: missing()
   def salvage_close(_a), do: missing()

@@ -219,6 +219,8 @@ defmodule Magnesia.Backend.Tables do
   def put_consistent(index, consistent?) do
     ref = Names.ref(index)
     epoch = if consistent?, do: Place.epoch()
+    # Mnesia fixes a table to build an index, and leaves it so.
+    if consistent?, do: unfix(index)
 
     _ =
       with {_, _, _, _, _, access, %{consistent: there} = properties} when there != epoch <-
@@ -228,6 +230,8 @@ defmodule Magnesia.Backend.Tables do
 
     :ok
   end
+
+  defp unfix({tab, :index, _position}), do: Engine.fix([tab], false)
 
   defp doubt_indexes(tab) do
     for {{^tab, :index, _position} = index, _name} <- all(), do: put_consistent(index, false)

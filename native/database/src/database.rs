@@ -171,6 +171,27 @@ impl Database {
         self.write_durable(table, op)
     }
 
+    /// Logs operations on durable tables that the caller is about to do one by one: should the
+    /// process die between two of them, the next opening does them all.
+    ///
+    /// # Errors
+    /// When the log refuses.
+    pub fn log_ahead(&self, ops: &[(Arc<Table>, Op<'_>)]) -> Result<(), DatabaseError> {
+        let durable = self.durable.load();
+        let durable = durable.as_ref().ok_or(DatabaseError::NoDirectory)?;
+        RECORDER.with_borrow_mut(|recorder| {
+            recorder.clear();
+            for (table, op) in ops {
+                recorder.add(table.id(), op);
+            }
+            let note = || {
+                ops.iter().for_each(|(table, _)| table.body().note_change());
+                Ok(())
+            };
+            self.append(durable, recorder, note).map(drop)
+        })
+    }
+
     fn write_durable(&self, table: &Table, op: Op<'_>) -> Result<Option<Lsn>, DatabaseError> {
         let (lsn, ()) = self.log_op(table, &op.clone(), || apply_op(table, op))?;
         Ok(Some(lsn))

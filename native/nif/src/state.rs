@@ -130,6 +130,12 @@ pub(crate) fn with_table<'a>(
     }
 }
 
+/// The table of the hot database that a list names.
+pub(crate) fn hot_table<'a>(env: Env<'a>, name: Term<'a>) -> Option<Arc<Table>> {
+    let name = raw::atom_of(raw::head_of(env, raw::word(name))?)?;
+    HOT.tables.load().as_ref()?.get(&name).cloned()
+}
+
 fn no_table(env: Env<'_>) -> Term<'_> {
     // A list is what strangers pass for a name too: what they hear is about the main database.
     if database().is_none() {

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 use magnesia_term::key::{Flavour, Key};
@@ -40,6 +40,7 @@ pub struct Body {
     is_indexed: AtomicBool,
     is_changed: AtomicBool,
     pub(crate) before: Before,
+    fixes: AtomicUsize,
 }
 
 /// All rows that a table had, out of it.
@@ -82,6 +83,7 @@ impl Body {
             is_indexed: false.into(),
             is_changed: false.into(),
             before: Before::default(),
+            fixes: 0.into(),
         }
     }
 
@@ -408,6 +410,24 @@ impl Body {
     /// Whether there were such writes since the last call; the note is taken away.
     pub fn take_change(&self) -> bool {
         self.is_changed.swap(false, Ordering::Relaxed)
+    }
+
+    /// Begins or ends a time in which a step goes on from a key that was deleted meanwhile.
+    pub fn fix(&self, is_fixed: bool) {
+        let change = |fixes: usize| {
+            if is_fixed {
+                fixes.checked_add(1)
+            } else {
+                fixes.checked_sub(1)
+            }
+        };
+        // An end without a beginning changes nothing.
+        let fixes = &self.fixes;
+        let _ = fixes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, change);
+    }
+
+    pub(crate) fn is_fixed(&self) -> bool {
+        self.fixes.load(Ordering::Relaxed) > 0
     }
 
     #[inline]

@@ -140,21 +140,23 @@ impl Body {
     /// The packed key that follows a packed key in a direction.
     ///
     /// # Errors
-    /// [`TableError::NoSuchKey`] when a hashed table doesn't have the key; when the disk fails.
+    /// [`TableError::NoSuchKey`] when a hashed table that isn't fixed doesn't have the key; when
+    /// the disk fails.
     pub fn next_key(
         &self,
         key: &[u8],
         direction: Direction,
     ) -> Result<Option<Vec<u8>>, TableError> {
         let position = match &self.store {
-            Store::Set(hashed) => step(hashed.read(&HashKey::new(key), |row| self.beyond(row)))?,
-            Store::Bag(hashed) => step(
-                hashed
-                    .read(&HashKey::new(key), |slot| {
-                        slot.rows().first().map(|r| self.beyond(r))
-                    })
-                    .flatten(),
-            )?,
+            Store::Set(hashed) => {
+                let there = hashed.read(&HashKey::new(key), |row| self.beyond(row));
+                self.step(key, there)?
+            }
+            Store::Bag(hashed) => {
+                let first = |slot: &BagRows| slot.rows().first().map(|row| self.beyond(row));
+                let there = hashed.read(&HashKey::new(key), first).flatten();
+                self.step(key, there)?
+            }
             Store::Ordered(_) => Position(At::Tree(TreePosition::Beyond(Key::of(
                 key,
                 Flavour::Numeric,
@@ -162,6 +164,16 @@ impl Body {
             Store::Paged(paged) => Position(At::Paged(paged.step(key))),
         };
         self.nearest_key(position, direction)
+    }
+
+    /// Where to go on from a key of a hashed table, given where it is if it is there.
+    fn step(&self, key: &[u8], there: Option<Position>) -> Result<Position, TableError> {
+        let gone = || {
+            self.is_fixed()
+                .then(|| self.beyond(&self.row(1, key)))
+                .ok_or(TableError::NoSuchKey)
+        };
+        there.map_or_else(gone, Ok)
     }
 
     /// Shows the rows of one slot, as `ets:slot/2` numbers them: a key's place in an ordered
@@ -247,10 +259,6 @@ fn visit_all(slot: &BagRows, visit: &mut Visit<'_>) -> bool {
         is_on &= visit(row);
     }
     is_on
-}
-
-fn step(position: Option<Position>) -> Result<Position, TableError> {
-    position.ok_or(TableError::NoSuchKey)
 }
 
 fn hash_start(position: &Position) -> HashPosition {

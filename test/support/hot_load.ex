@@ -1,0 +1,61 @@
+defmodule Magnesia.HotLoad do
+  @moduledoc """
+  What writes in VMs that are about to be killed. Runs there; it judges nothing.
+  """
+
+  @rows 100
+
+  @doc "Begins processes that write a left and a right half in a transaction, without end."
+  @spec pairs([atom()], pos_integer()) :: :ok
+  def pairs(tabs, processes) do
+    for number <- 1..processes do
+      spawn(fn ->
+        for n <- Stream.iterate(1, &(&1 + 1)), do: pair(tabs, {number, rem(n, 20)}, n)
+      end)
+    end
+
+    :ok
+  end
+
+  defp pair(tabs, key, n) do
+    {:atomic, :ok} =
+      :mnesia.transaction(fn ->
+        for tab <- tabs, row <- 1..@rows, do: :mnesia.write({tab, {key, row}, n, 0})
+        :ok
+      end)
+  end
+
+  @doc "The halves of transactions that were written: groups of rows that differ."
+  @spec halves([[tuple()]]) :: [term()]
+  def halves(tables) do
+    groups =
+      for rows <- tables, {_tab, {key, _row}, n, 0} <- rows, reduce: %{} do
+        groups ->
+          Map.update(groups, key, %{n => 1}, &Map.update(&1, n, 1, fn count -> count + 1 end))
+      end
+
+    for {key, counts} <- groups, Map.values(counts) != [@rows * length(tables)], do: {key, counts}
+  end
+
+  @doc "An index plugin that kills its VM in the middle of the commit that writes `:boom`."
+  @spec explode(atom(), term(), tuple()) :: [term()]
+  def explode(_tab, _position, {_name, _key, value, _w}) do
+    # The VM after it builds the index from the same row.
+    _ = if value == :boom and :persistent_term.get(__MODULE__, false), do: die()
+    [0]
+  end
+
+  defp die, do: :os.cmd(~c"kill -9 #{:os.getpid()}")
+
+  @doc "A transaction of many rows of two tables, with one to explode at."
+  @spec doomed([atom()]) :: no_return()
+  def doomed(tabs) do
+    :persistent_term.put(__MODULE__, true)
+
+    :mnesia.transaction(fn ->
+      for tab <- tabs, k <- 1..@rows, do: :mnesia.write({tab, k, :fine, 0})
+      :mnesia.write({hd(tabs), @rows + 1, :boom, 0})
+      for tab <- tabs, k <- 1..10, do: :mnesia.delete({tab, -k})
+    end)
+  end
+end
