@@ -25,6 +25,7 @@ defmodule Magnesia.Backend do
 
   alias Magnesia.Backend.Ahead
   alias Magnesia.Backend.Alarm
+  alias Magnesia.Backend.Conversion
   alias Magnesia.Backend.Copying
   alias Magnesia.Backend.Cursor
   alias Magnesia.Backend.Names
@@ -53,6 +54,17 @@ defmodule Magnesia.Backend do
   @doc "The aliases with their module, as `:mnesia.create_schema/2` takes them."
   @spec backend_types() :: [{alias_name(), module()}]
   defdelegate backend_types, to: Registration
+
+  @doc """
+  Changes how a table is stored on a node, to or from any storage, and keeps its rows.
+
+  As `:mnesia.change_table_copy_type/3`, but for a change to `:disc_copies` on releases whose
+  Mnesia loses the rows at the next restart: that goes by `:disc_only_copies`, or by
+  `:ram_copies` for an ordered set and for more than dets holds. In the latter case a crash
+  between the two steps loses the node's copy.
+  """
+  @spec convert(atom(), atom(), node()) :: {:atomic, :ok} | {:aborted, term()}
+  def convert(tab, storage, node \\ node()), do: Conversion.convert(tab, storage, node)
 
   @doc "Why tables on disk take no writes at the moment, in words, or nil when they do."
   @spec alarm() :: String.t() | nil

@@ -14,12 +14,6 @@ defmodule Magnesia.Backend.Tables do
   alias Magnesia.Backend.Refusal
   alias Magnesia.Engine
 
-  @typep properties :: %{
-           required(:table) => Backend.table(),
-           required(:cookie) => term(),
-           required(:consistent) => term()
-         }
-
   @doc "Tells whether a table can be had as its definition says; runs on one node."
   @spec check(Backend.alias_name(), Backend.table(), [node()], keyword()) ::
           :ok | {:error, String.t()}
@@ -178,9 +172,15 @@ defmodule Magnesia.Backend.Tables do
     end
   end
 
-  @doc "Deletes a table; one that isn't there is no error."
+  @doc """
+  Deletes a table; one that isn't there is no error.
+
+  Its indexes go with it: Mnesia forgets some of them.
+  """
   @spec delete(Backend.table()) :: :ok
   def delete(tab) do
+    if is_atom(tab), do: Enum.each(indexes(tab), &delete/1)
+
     _ =
       with {:"$magnesia_error", _reason} = failure <- Engine.table_delete(Names.ref(tab)) do
         Refusal.write(failure, tab)
@@ -234,9 +234,10 @@ defmodule Magnesia.Backend.Tables do
   defp unfix({tab, :index, _position}), do: Engine.fix([tab], false)
 
   defp doubt_indexes(tab) do
-    for {{^tab, :index, _position} = index, _name} <- all(), do: put_consistent(index, false)
-    :ok
+    Enum.each(indexes(tab), &put_consistent(&1, false))
   end
+
+  defp indexes(tab), do: for({{^tab, :index, _position} = index, _name} <- all(), do: index)
 
   @doc "All tables there are, by what Mnesia calls them, with the engine's names."
   @spec all() :: [{Backend.table(), atom()}]
@@ -252,16 +253,6 @@ defmodule Magnesia.Backend.Tables do
     case Engine.table_definition([name]) do
       {_, _, _, _, _, _, %{table: tab}} -> [{tab, name}]
       _none -> []
-    end
-  end
-
-  @doc false
-  @spec properties(Backend.table()) :: properties() | nil
-  def properties(tab) do
-    with {_, _, _, _, _, _, properties} <- Engine.table_definition(Names.ref(tab)) do
-      properties
-    else
-      _none -> nil
     end
   end
 end
