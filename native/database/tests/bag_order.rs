@@ -15,7 +15,7 @@ use magnesia_database::Database;
 use magnesia_database::open::{create_in, open_in};
 use magnesia_engine::apply::Op;
 use magnesia_engine::locks::{OwnerId, Wake, Wakeup};
-use magnesia_engine::schema::{AccessMode, Definition, Kind, Storage};
+use magnesia_engine::schema::{AccessMode, Definition, Kind, Shape, Storage};
 use magnesia_engine::table::{Direction, Position};
 use magnesia_store::sim::{Random, SimDisk};
 use magnesia_store::{Disk, DiskFile, Limits, Manifest};
@@ -131,6 +131,7 @@ fn started() -> (Hooked, Arc<Database>) {
         storage: Storage::Disc,
         record_name: name,
         arity: 3,
+        shape: Shape::Exact,
         indexes: Vec::new(),
         access_mode: AccessMode::ReadWrite,
         properties: int(0),
