@@ -8,12 +8,13 @@ export ELIXIR_ERL_OPTIONS := +fnu $(ELIXIR_ERL_OPTIONS)
 SEEDS ?= 2000
 RUNS ?= 60
 
-.PHONY: help setup build test demo bench parity crash long lint doc clean
+.PHONY: help setup build test demo bench guard parity crash long lint doc clean
 
 help:
 	@echo 'make demo                 moves a Mnesia database into Magnesia, compares, shows times'
 	@echo 'make test                 all tests'
 	@echo 'make bench                every figure; make bench ONLY=read.set for a part'
+	@echo 'make guard                instructions of the small kernels against the baseline'
 	@echo 'make parity SEEDS=2000    Magnesia against stock Mnesia: random scripts, same answers'
 	@echo 'make crash RUNS=60        kill -9 in the middle of writing, then check what is there'
 	@echo 'make long                 the long tier; adds a line to history/long.csv'
@@ -36,6 +37,9 @@ demo: setup
 
 bench: setup
 	mix magnesia.bench $(if $(ONLY),--only $(ONLY)) $(if $(SMOKE),--smoke)
+
+guard: setup
+	scripts/guard
 
 parity: setup
 	MIX_ENV=test mix run --no-start scripts/parity.exs --seeds $(SEEDS)

@@ -17,7 +17,7 @@ use magnesia_database::rows_sled::SledRows;
 use magnesia_database::{Database, DatabaseError};
 use magnesia_engine::apply::Op;
 use magnesia_engine::locks::{OwnerId, Wake, Wakeup};
-use magnesia_engine::schema::{AccessMode, Definition, Kind, Storage};
+use magnesia_engine::schema::{AccessMode, Definition, Kind, Shape, Storage};
 use magnesia_engine::table::{Direction, Position};
 use magnesia_store::sim::{Image, OpKind, SimDisk};
 use magnesia_store::{Disk, Limits, Log, Manifest};
@@ -66,6 +66,7 @@ fn create_table(database: &Database, kind: Kind) {
         storage: Storage::DiscOnly,
         record_name: name,
         arity: 4,
+        shape: Shape::Exact,
         indexes: Vec::new(),
         access_mode: AccessMode::ReadWrite,
         properties: int(0),

@@ -109,7 +109,6 @@ impl ModelTable {
             kind,
             storage,
             arity,
-            shape: Shape::Exact,
             indexes,
             properties: 0,
             rows,
