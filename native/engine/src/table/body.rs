@@ -421,9 +421,12 @@ impl Body {
                 fixes.checked_sub(1)
             }
         };
-        // An end without a beginning changes nothing.
         let fixes = &self.fixes;
-        let _ = fixes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, change);
+        let changed = fixes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, change);
+        debug_assert!(
+            changed.is_ok() || !is_fixed,
+            "only an end without a beginning changes nothing"
+        );
     }
 
     pub(crate) fn is_fixed(&self) -> bool {
