@@ -368,7 +368,11 @@ defmodule Magnesia.Engine do
 
   @doc "Reads a key under a lock, own writes merged in."
   @spec tx_read(context(), table(), term(), lock()) :: [tuple()] | delayed() | failure()
-  def tx_read(ctx, tab, key, lock), do: Native.tx_read(ctx, tab, key, lock)
+  def tx_read(ctx, tab, key, lock) do
+    with :large <- Native.tx_read(ctx, tab, key, lock) do
+      Native.tx_read_large(ctx, tab, key, lock)
+    end
+  end
 
   @doc "Writes a row in the transaction."
   @spec tx_write(context(), table(), tuple(), lock()) :: :ok | delayed() | failure()

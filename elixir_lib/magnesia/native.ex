@@ -95,6 +95,7 @@ defmodule Magnesia.Native do
   def tx_restart(_a, _b), do: missing()
   def tx_restart_large(_a, _b), do: missing()
   def tx_read(_a, _b, _c, _d), do: missing()
+  def tx_read_large(_a, _b, _c, _d), do: missing()
   def tx_write(_a, _b, _c, _d), do: missing()
   def tx_delete(_a, _b, _c, _d), do: missing()
   def tx_delete_object(_a, _b, _c, _d), do: missing()

@@ -4,6 +4,8 @@ defmodule Magnesia.Stress.SchedulerTest do
   use ExUnit.Case, async: false
 
   import Bitwise
+  alias Magnesia.Native
+  alias Magnesia.Strict.Activity
   alias Magnesia.Stress.LongSchedule
 
   @moduletag :stress
@@ -14,6 +16,7 @@ defmodule Magnesia.Stress.SchedulerTest do
   @rows String.to_integer(System.get_env("MAGNESIA_ROWS", "1000000"))
   @disc_rows div(@rows, 4)
   @cleared 100_000
+  @one_key 20_000
   @churners 32
   # Room for a list of a million numbers, so that no heap is copied while it grows.
   @heap_words 4_000_000
@@ -129,6 +132,40 @@ defmodule Magnesia.Stress.SchedulerTest do
 
         assert {:atomic, _} = :magnesia.transaction(query)
       end)
+    end)
+  end
+
+  test "a bag's key with many rows, read and written" do
+    {:atomic, :ok} = :magnesia.create_table(:bag, type: :bag)
+    in_process(fn -> each(@one_key, &:magnesia.dirty_write({:bag, 1, &1})) end)
+
+    # What a normal scheduler is asked first it hands on, with and without own rows.
+    asked = fn write ->
+      {_module, _tid, ctx} = Activity.state()
+      if write, do: :magnesia.write({:bag, 1, :own})
+      Native.tx_read(ctx, :bag, 1, :read)
+    end
+
+    assert :magnesia.transaction(asked, [false]) == {:atomic, :large}
+    own = fn -> :magnesia.abort(asked.(true)) end
+    assert :magnesia.transaction(own) == {:aborted, :large}
+
+    quietly(fn ->
+      in_process(
+        fn ->
+          read = fn -> length(:magnesia.read(:bag, 1)) end
+          assert :magnesia.async_dirty(read) == @one_key
+          assert :magnesia.transaction(read) == {:atomic, @one_key}
+
+          amid = fn ->
+            :magnesia.write({:bag, 1, :own})
+            read.()
+          end
+
+          assert :magnesia.transaction(amid) == {:atomic, @one_key + 1}
+        end,
+        min_heap_size: @heap_words
+      )
     end)
   end
 

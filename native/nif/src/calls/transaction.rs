@@ -26,6 +26,7 @@ nif!("tx_abort_large", 1, DirtyCpu, tx_abort_large);
 nif!("tx_restart", 2, Normal, tx_restart);
 nif!("tx_restart_large", 2, DirtyCpu, tx_restart_large);
 nif!("tx_read", 4, Normal, tx_read);
+nif!("tx_read_large", 4, DirtyCpu, tx_read_large);
 nif!("tx_write", 4, Normal, tx_write);
 nif!("tx_delete", 4, Normal, tx_delete);
 nif!("tx_delete_object", 4, Normal, tx_delete_object);
@@ -318,26 +319,60 @@ fn lock_and<'a>(
     }
 }
 
-fn tx_read<'a>(env: Env<'a>, [context, name, key, lock]: [Term<'a>; 4]) -> Term<'a> {
+fn tx_read<'a>(env: Env<'a>, arguments: [Term<'a>; 4]) -> Term<'a> {
+    tx_read_up_to(env, arguments, SMALL_COUNT_MAX)
+}
+
+fn tx_read_large<'a>(env: Env<'a>, arguments: [Term<'a>; 4]) -> Term<'a> {
+    tx_read_up_to(env, arguments, usize::MAX)
+}
+
+#[inline]
+fn tx_read_up_to<'a>(
+    env: Env<'a>,
+    [context, name, key, lock]: [Term<'a>; 4],
+    max: usize,
+) -> Term<'a> {
     slots::with_running(env, context, |running| {
         record::with_packed(env, key, |key| {
             with_locked(env, running, name, key, lock, |transaction, table| {
-                if transaction.own().ops(table.id(), key).is_empty() {
-                    return rows_of_key(env, table, key, usize::MAX);
-                }
-                match transaction.read(table, key) {
-                    Ok(rows) => {
-                        let name = sink::name_of(table.definition());
-                        let mut list = Collected::new(usize::MAX);
-                        rows.iter()
-                            .for_each(|row| list.push(|| sink::record(env, name, row)));
-                        list.finish(env)
-                    }
-                    Err(error) => reply::table(env, &error),
+                let own = transaction.own().ops(table.id(), key).len();
+                if own == 0 {
+                    rows_of_key(env, table, key, max)
+                } else if own > max {
+                    atoms::large().encode(env)
+                } else {
+                    merged_rows(env, transaction, table, key, max)
                 }
             })
         })
     })
+}
+
+/// The records of a key seen through the transaction's own operations on it.
+fn merged_rows<'a>(
+    env: Env<'a>,
+    transaction: &Transaction,
+    table: &Table,
+    key: &[u8],
+    max: usize,
+) -> Term<'a> {
+    // To merge takes as long as both have rows, so what is too much is known before.
+    let mut stored = 0;
+    let counted = table.body().read(key, |_| stored += 1);
+    if counted.is_ok() && stored > max {
+        return atoms::large().encode(env);
+    }
+    match transaction.read(table, key) {
+        Ok(rows) => {
+            let name = sink::name_of(table.definition());
+            let mut list = Collected::new(max);
+            rows.iter()
+                .for_each(|row| list.push(|| sink::record(env, name, row)));
+            list.finish(env)
+        }
+        Err(error) => reply::table(env, &error),
+    }
 }
 
 /// Calls `f` with a table of the running transaction that takes writes.
