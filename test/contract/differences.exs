@@ -8,5 +8,9 @@
   %{
     quirk: 144,
     reason: "locks that an aborted inner level took are held, and so count as asked for"
+  },
+  %{
+    quirk: 145,
+    reason: "a transformation keeps the rows that the fun returns as they are, of a bag as well"
   }
 ]

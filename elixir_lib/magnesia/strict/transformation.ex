@@ -4,6 +4,10 @@ defmodule Magnesia.Strict.Transformation do
 
   The new rows are made beside the old ones and put in their place in one step, so that nobody
   sees both. An index keeps its position in the record, whatever attribute stands there now.
+
+  In a bag the fun's answer counts for each row, which is one of the deliberate differences:
+  Mnesia loses the rows of a key that the fun leaves as they are when it changes another one of
+  them, and deletes none when it changes none.
   """
 
   import Magnesia.Strict.Alteration

@@ -277,5 +277,39 @@
     {{aborted,{bad_type,schema,{schema,x,[]},write}},{'EXIT',{aborted,{bad_type,schema,{schema,
     x,[]}}}},{aborted,{bad_type,schema}}}
     """
+  },
+  %{
+    number: 145,
+    kind: :wart,
+    setup: :ram,
+    title: ~S"""
+    transform_table of a bag: when the fun changes a row of a key, the key's rows that it leaves
+    as they are get lost; when it changes none, what it says to delete stays.
+    """,
+    run: ~S"""
+    Fill=fun()-> mnesia:clear_table(b), [mnesia:dirty_write({b,1,X})||X<-[x,y,z]] end, Try=fun(F)->
+    Fill(), mnesia:transform_table(b,F,[k,v]), mnesia:dirty_read(b,1) end, {Try(fun({b,K,y})-> {b,
+    K,new}; (R)-> R end), Try(fun({b,_,y})-> delete; (R)-> R end)}
+    """,
+    gives: ~S"""
+    {[{b,1,new}],[{b,1,x},{b,1,y},{b,1,z}]}
+    """
+  },
+  %{
+    number: 146,
+    kind: :contract,
+    setup: :ram,
+    title: ~S"""
+    transform_table of a bag keeps the order of a key's rows; rows that become the same are one,
+    in the first one's place.
+    """,
+    run: ~S"""
+    [mnesia:dirty_write({b,1,X})||X<-[1,2,3,4]], A=mnesia:transform_table(b,fun({b,K,V})-> {b,K,{V}}
+    end,[k,v]), B=mnesia:dirty_read(b,1), mnesia:transform_table(b,fun({b,K,{V}})-> {b,K,
+    {odd,V rem 2}} end,[k,v]), {A,B,mnesia:dirty_read(b,1)}
+    """,
+    gives: ~S"""
+    {{atomic,ok},[{b,1,{1}},{b,1,{2}},{b,1,{3}},{b,1,{4}}],[{b,1,{odd,1}},{b,1,{odd,0}}]}
+    """
   }
 ]
