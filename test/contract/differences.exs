@@ -12,5 +12,9 @@
   %{
     quirk: 145,
     reason: "a transformation keeps the rows that the fun returns as they are, of a bag as well"
+  },
+  %{
+    quirk: "P31",
+    reason: "a directory that holds a database is refused with already_exists, so none is lost"
   }
 ]

@@ -254,5 +254,23 @@
     gives: ~S"""
     {{atomic,ok},{aborted,{no_exists,schema}}}
     """
+  },
+  %{
+    number: "P31",
+    kind: :wart,
+    setup: :disc,
+    title: ~S"""
+    a database in memory moves to a directory that holds one already: what was there is lost
+    """,
+    run: ~S"""
+    Other=Dir++".other", [mnesia:delete_table(T)||T<-mnesia:system_info(tables),T=/=schema],
+    mnesia:create_table(kept,[{disc_copies,[node()]}]), os:cmd("cp -r '"++Dir++"' '"++Other++
+    "'"), mnesia:delete_table(kept), A=mnesia:change_table_copy_type(schema,node(),ram_copies),
+    os:cmd("mkdir -p '"++Dir++"'; cp -r '"++Other++"'/. '"++Dir++"'; rm -r '"++Other++"'"), {A,
+    element(1,mnesia:change_table_copy_type(schema,node(),disc_copies))}
+    """,
+    gives: ~S"""
+    {{atomic,ok},atomic}
+    """
   }
 ]
