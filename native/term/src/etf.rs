@@ -9,11 +9,13 @@ mod decode;
 mod encode;
 mod external;
 mod limits;
+mod maker;
 mod skip;
 
 pub use decode::decode;
 pub use encode::encode;
 pub use limits::{BIG_BYTES_MAX, DEPTH_MAX, INFLATED_BYTES_MAX, Limits, NEW_ATOMS_MAX};
+pub(crate) use maker::without_maker;
 pub(crate) use skip::external_kind;
 
 use thiserror::Error;

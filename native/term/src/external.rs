@@ -3,13 +3,13 @@
 //!
 //! The order is a BEAM's: pids by serial, number, node, creation; ports by node, creation,
 //! number; references by node, creation and their words, the last word first; local funs before
-//! external ones, by module, index, unique number and count of free variables; external funs by
-//! module, name, arity. Two things are approximate: free variables compare by their external
-//! bytes, and the process that made a local fun counts as part of it.
+//! external ones, by module, index, unique number and count of free variables, whoever made them;
+//! external funs by module, name, arity. One thing is approximate: free variables compare by
+//! their external bytes.
 
 use std::borrow::Cow;
 
-use crate::etf::tag;
+use crate::etf::{tag, without_maker};
 use crate::key::{self, Sink};
 use crate::packed::ExtKind;
 
@@ -138,7 +138,10 @@ fn fun<S: Sink>(fields: &mut Fields<'_>, external: &[u8], out: &mut S) -> Option
     out.append(&ordered(index));
     out.append(&ordered(unique));
     out.append(&free);
-    key::escape(external, out);
+    match without_maker(external) {
+        Some(canonical) => key::escape(&canonical, out),
+        None => key::escape(external, out),
+    }
     out.push(0);
     Some(())
 }

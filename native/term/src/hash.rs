@@ -30,7 +30,7 @@ pub fn set_seed(seed: u64) -> bool {
 #[inline]
 pub fn hash(packed: &[u8]) -> u64 {
     let seeds = SEEDS.get_or_init(|| Seeds::of(RandomState::new().hash_one(0_u8)));
-    hash_bytes(&order::normalise_zeros(packed), seeds)
+    hash_bytes(&order::canonical(packed), seeds)
 }
 
 const ODD: [u64; 3] = [

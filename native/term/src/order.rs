@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering as Memory};
 
 use smallvec::SmallVec;
 
+use crate::etf;
 use crate::external;
 use crate::key::Buffer;
 use crate::number;
@@ -60,53 +61,108 @@ pub fn equal_exact(a: &[u8], b: &[u8]) -> bool {
     if same_bytes(a, b) {
         return true;
     }
-    if a[0] != b[0] || !may_hold_float(a) || zeros_distinct() {
+    if a[0] != b[0] || !has_spellings(a) {
         return false;
     }
     let (a, b) = (&a[..packed::len(a)], &b[..packed::len(b)]);
-    a.len() == b.len() && normalise_zeros(a) == normalise_zeros(b)
+    if a.len() != b.len() && !holds_local_fun(a) {
+        return false;
+    }
+    canonical(a) == canonical(b)
 }
 
-/// The term with each `-0.0` made `0.0`, unless these are two terms.
+/// The term in the one spelling of all terms that are `=:=` to it: each `-0.0` made `0.0`, unless
+/// these are two terms, and no local fun by the process that made it.
 #[must_use]
 #[inline]
-pub fn normalise_zeros(packed: &[u8]) -> Cow<'_, [u8]> {
-    if zeros_distinct() || !may_hold_float(packed) {
+pub fn canonical(packed: &[u8]) -> Cow<'_, [u8]> {
+    if !has_spellings(packed) || !(holds_minus_zero(packed) || holds_local_fun(packed)) {
         return Cow::Borrowed(packed);
     }
-    let mut signs = memchr::memchr_iter(MINUS_ZERO[8], packed);
-    if !signs.any(|at| packed[..=at].ends_with(&MINUS_ZERO)) {
-        return Cow::Borrowed(packed);
-    }
-    let mut bytes = packed.to_vec();
-    clear_zeros(&mut bytes);
-    Cow::Owned(bytes)
+    Cow::Owned(respelt(packed))
 }
 
 const MINUS_ZERO: [u8; 9] = [tag::FLOAT, 0, 0, 0, 0, 0, 0, 0, 0x80];
+const ZERO: [u8; 9] = [tag::FLOAT, 0, 0, 0, 0, 0, 0, 0, 0];
+/// Bytes of an external term's head in packed form: tag, kind, length.
+const EXT_HEAD_BYTES: usize = 6;
 
+/// Whether a term of this tag may be spelt in several ways.
 #[inline]
-fn may_hold_float(packed: &[u8]) -> bool {
+fn has_spellings(packed: &[u8]) -> bool {
     matches!(
         packed.first(),
-        Some(&(tag::FLOAT | tag::TUPLE | tag::TUPLE32 | tag::LIST | tag::MAP))
+        Some(&(tag::FLOAT | tag::EXT | tag::TUPLE | tag::TUPLE32 | tag::LIST | tag::MAP))
     )
 }
 
-/// Walks all terms in `bytes` in their order, composites from the inside, and clears the sign
-/// of zeros.
-fn clear_zeros(bytes: &mut [u8]) {
+/// Whether there may be a `-0.0` that is the same as `0.0`.
+#[inline]
+fn holds_minus_zero(packed: &[u8]) -> bool {
+    let mut signs = memchr::memchr_iter(MINUS_ZERO[8], packed);
+    !zeros_distinct() && signs.any(|at| packed[..=at].ends_with(&MINUS_ZERO))
+}
+
+/// Whether there may be a local fun.
+#[inline]
+fn holds_local_fun(packed: &[u8]) -> bool {
+    let is_fun = |at: usize| {
+        packed.get(at + 1) == Some(&(ExtKind::Fun as u8))
+            && packed.get(at + EXT_HEAD_BYTES) == Some(&etf::tag::NEW_FUN)
+    };
+    memchr::memchr_iter(tag::EXT, packed).any(is_fun)
+}
+
+/// Walks all terms in `packed` in their order, composites from the inside, and spells each in
+/// the one way; a composite's length follows when its end is reached.
+fn respelt(packed: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(packed.len());
+    // Ends of the open composites, and where their lengths are in the copy.
+    let mut open: SmallVec<[(usize, usize); 8]> = SmallVec::new();
     let mut at = 0;
-    while at < bytes.len() {
-        let step = match bytes[at] {
-            tag::TUPLE => 6,
-            tag::TUPLE32 | tag::LIST | tag::MAP => 9,
-            _ => packed::len(&bytes[at..]),
+    while at < packed.len() {
+        let end = at + packed::len(&packed[at..]);
+        let head = match packed[at] {
+            tag::TUPLE => Some(6),
+            tag::TUPLE32 | tag::LIST | tag::MAP => Some(9),
+            _ => None,
         };
-        if bytes[at..].starts_with(&MINUS_ZERO) {
-            bytes[at + 8] = 0;
+        if let Some(head) = head {
+            out.extend_from_slice(&packed[at..at + head]);
+            open.push((end, out.len() - 4));
+            at += head;
+        } else {
+            respell_leaf(&packed[at..end], &mut out);
+            at = end;
         }
-        at += step;
+        while let Some(&(end, length_at)) = open.last()
+            && end == at
+        {
+            let length = u32::try_from(out.len() - length_at - 4).expect("a term is under 4 GiB");
+            out[length_at..length_at + 4].copy_from_slice(&length.to_le_bytes());
+            open.pop();
+        }
+    }
+    out
+}
+
+fn respell_leaf(leaf: &[u8], out: &mut Vec<u8>) {
+    if leaf == MINUS_ZERO && !zeros_distinct() {
+        out.extend_from_slice(&ZERO);
+        return;
+    }
+    let external = match packed::view(leaf) {
+        View::Ext(ExtKind::Fun, external) => etf::without_maker(external),
+        _ => None,
+    };
+    match external {
+        Some(external) => {
+            out.extend_from_slice(&leaf[..2]);
+            let length = u32::try_from(external.len()).expect("a term is under 4 GiB");
+            out.extend_from_slice(&length.to_le_bytes());
+            out.extend_from_slice(&external);
+        }
+        None => out.extend_from_slice(leaf),
     }
 }
 
@@ -445,10 +501,10 @@ mod tests {
     fn minus_zero_is_zero_until_told_otherwise() {
         let (plus, minus) = (list(&[float(0.0)], &int(0)), list(&[float(-0.0)], &int(0)));
         assert!(equal_exact(&plus, &minus) && equal(&plus, &minus));
-        assert_eq!(normalise_zeros(&minus), plus);
+        assert_eq!(canonical(&minus), plus);
         let text = packed(|p| p.binary(&MINUS_ZERO));
         let holder = list(&[text], &int(0));
-        assert_eq!(normalise_zeros(&holder), holder);
+        assert_eq!(canonical(&holder), holder);
     }
 
     #[test]

@@ -20,10 +20,10 @@
 //! | `BITS` | bytes `u32`, bits used in the last byte `u8` (1..=7), bytes; unused bits are 0 |
 //!
 //! The layout is canonical: two terms are `=:=` if and only if their bytes are equal, but for
-//! `0.0` and `-0.0`, which [`crate::order::normalise_zeros`] folds where the host's release
-//! calls them equal. Bytes here are always our own work ([`crate::packer`] or a validated
-//! decoder made them), so readers index without checks of their own; bytes from outside go
-//! through [`crate::portable`] or [`crate::etf`] first.
+//! `0.0` and `-0.0`, where the host's release calls them equal, and for a local fun by two
+//! processes; [`crate::order::canonical`] folds both. Bytes here are always our own work
+//! ([`crate::packer`] or a validated decoder made them), so readers index without checks of
+//! their own; bytes from outside go through [`crate::portable`] or [`crate::etf`] first.
 
 use crate::atom::Atom;
 

@@ -129,6 +129,38 @@ fn order_and_keys_agree_with_a_beam() {
     assert_eq!(outcome, Ok(()), "\n{}", support::repeat(seed, "order_beam"));
 }
 
+/// Who made a local fun is no part of it: as the BEAM, so order, keys, equality and hash.
+#[test]
+fn funs_agree_with_a_beam_whoever_made_them() {
+    let mut beam = start();
+    let terms: Vec<Vec<u8>> = beam
+        .funs()
+        .iter()
+        .map(|external| {
+            let mut packer = Packer::new();
+            etf::decode(external, &etf::Limits::default(), &mut packer).expect("a BEAM's own");
+            packer.into_bytes()
+        })
+        .collect();
+    let pairs: Vec<(Vec<u8>, Vec<u8>)> = terms
+        .iter()
+        .flat_map(|a| terms.iter().map(|b| (a.clone(), b.clone())))
+        .collect();
+    let verdicts = beam.compare(&encoded(&pairs));
+    let mut same = 0;
+    for ((a, b), verdict) in pairs.iter().zip(verdicts) {
+        same += usize::from(verdict.exact && a != b);
+        if let Some(name) = fault(&REAL, a, b, verdict) {
+            let (a, b) = (show::show(a, 2_000), show::show(b, 2_000));
+            panic!("{name} differs, the BEAM says {verdict:?}:\n{a}\n{b}");
+        }
+    }
+    assert!(
+        same >= terms.len(),
+        "{same} pairs of one fun by two processes"
+    );
+}
+
 fn rounding(a: &[u8], b: &[u8]) -> Ordering {
     match (packed::view(a), packed::view(b)) {
         (View::Int(a), View::Float(b)) => (a as f64).partial_cmp(&b).unwrap_or(Ordering::Equal),

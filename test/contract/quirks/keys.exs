@@ -165,5 +165,22 @@
     gives: ~S"""
     {[{i,a,1,x}],[{i,b,1.0,x}]}
     """
+  },
+  %{
+    number: 147,
+    kind: :contract,
+    setup: :ram,
+    title: ~S"""
+    A fun is the same key whichever process made it.
+    """,
+    run: ~S"""
+    Make=fun(X)-> fun(Y)-> {X,Y} end end, Self=self(), spawn(fun()-> Self!{made,Make(1)} end),
+    Other=receive {made,F}-> F end, mnesia:dirty_write({s,{Make(1)},a}), mnesia:dirty_write({b,1,
+    Make(1)}), mnesia:dirty_write({b,1,Other}), [{_,_,V}]=mnesia:dirty_read(s,{Other}), {V,
+    length(mnesia:dirty_read(b,1)), mnesia:dirty_read(s,{Make(2)})}
+    """,
+    gives: ~S"""
+    {a,1,[]}
+    """
   }
 ]

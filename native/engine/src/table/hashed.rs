@@ -88,7 +88,7 @@ impl<'a> HashKey<'a> {
 #[inline]
 fn is_loose(packed: &[u8]) -> bool {
     let first = packed.first().copied().unwrap_or(0);
-    first == packed::tag::FLOAT || (packed::tag::TUPLE..=packed::tag::LIST).contains(&first)
+    first == packed::tag::FLOAT || (packed::tag::EXT..=packed::tag::LIST).contains(&first)
 }
 
 /// What becomes of a slot.

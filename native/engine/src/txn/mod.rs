@@ -12,7 +12,7 @@ pub use overlay::{Overlay, OwnKey, OwnOp, OwnTable, merge};
 
 use std::sync::Arc;
 
-use magnesia_term::{Row, hash};
+use magnesia_term::{Row, hash, order};
 
 use crate::error::TableError;
 use crate::locks::{Await, Holder, Item, Kind, LockTable, Outcome, OwnerId, Tid, Until};
@@ -115,7 +115,7 @@ impl Transaction {
     ) -> Outcome {
         let item = Item::Record {
             table,
-            key,
+            key: &order::canonical(key),
             hash: hash::hash(key),
         };
         locks.acquire(&mut self.holder, item, kind)
@@ -127,7 +127,8 @@ impl Transaction {
     /// its stick; with a write lock on the record already there is nothing to do.
     pub fn lock_sticky(&mut self, locks: &LockTable, table: &Table, key: &[u8]) -> StickyOutcome {
         let (id, name) = (table.id(), table.definition().name.handle());
-        let is_held = || locks.holds(&self.holder, id, key, hash::hash(key), Kind::Write);
+        let spelt = order::canonical(key);
+        let is_held = || locks.holds(&self.holder, id, &spelt, hash::hash(key), Kind::Write);
         if !self.holder.is_waiting() && is_held() {
             return Outcome::Granted.into();
         }

@@ -125,7 +125,7 @@ impl OwnTable {
     }
 
     fn place(&self, key: &[u8]) -> Option<usize> {
-        let key = order::normalise_zeros(key);
+        let key = order::canonical(key);
         match &self.places {
             Some(places) => places.get(&*key).copied(),
             None => self.keys.iter().position(|own| own.key() == &*key),
@@ -148,7 +148,7 @@ impl OwnTable {
     }
 
     fn add(&mut self, key: &[u8], row: Option<&Row>) -> usize {
-        let key = match (order::normalise_zeros(key), row) {
+        let key = match (order::canonical(key), row) {
             (Cow::Borrowed(_), Some(row)) => KeyBytes::Row(row.clone()),
             (key, _) => KeyBytes::Own(key.as_ref().into()),
         };

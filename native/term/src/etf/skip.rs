@@ -38,7 +38,7 @@ fn terms(mut pending: u64, reader: &mut Reader<'_>) -> Result<(), EtfError> {
 }
 
 /// Passes over one tag and its own bytes; returns how many terms follow as part of it.
-fn one(reader: &mut Reader<'_>) -> Result<u64, EtfError> {
+pub(super) fn one(reader: &mut Reader<'_>) -> Result<u64, EtfError> {
     let tag = reader.byte()?;
     let own = match tag {
         tag::NIL => 0,

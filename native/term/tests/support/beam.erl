@@ -26,6 +26,12 @@ answer($g, <<Seed:64, Count:32>>, _) ->
     rand:seed(exsss, Seed),
     Terms = [term(rand:uniform(5) - 1) || _ <- lists:seq(1, Count)],
     {[framed(external(T)) || T <- Terms], Terms};
+answer($f, _, Terms) ->
+    Here = funs(),
+    Self = self(),
+    spawn(fun() -> Self ! {funs, funs()} end),
+    There = receive {funs, Funs} -> Funs end,
+    {[framed(term_to_binary(T)) || T <- Here ++ There], Terms};
 answer($v, Bytes, Terms) ->
     {lists:zipwith(fun(B, T) -> verify(B, T) end, frames(Bytes), Terms), []}.
 
@@ -49,6 +55,15 @@ verify(B, T) ->
     catch
         error:badarg -> 0
     end.
+
+%% Funs that are the same whoever makes them, alone, within each other and within other terms.
+funs() ->
+    One = fun(X) -> fun(Z) -> {X, Z} end end,
+    Two = fun(X, Y) -> fun() -> [X | Y] end end,
+    Inner = One(1),
+    Funs = [Inner, One(2), One(One(1)), One(One(2)), Two(One(1), Inner), Two(One(1), 3)],
+    Funs ++ [{F, 0.0} || F <- Funs] ++ [[F, 1 | F] || F <- Funs] ++ [#{F => F} || F <- Funs] ++
+        [{1, {Inner, #{a => [Inner]}}, Inner}, {1, {Inner, #{a => [Inner]}}, One(2)}].
 
 external(T) ->
     case rand:uniform(8) of

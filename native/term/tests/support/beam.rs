@@ -86,6 +86,11 @@ impl Beam {
         frames(&answer)
     }
 
+    /// Local funs in many terms, all of them once by each of two processes.
+    pub fn funs(&mut self) -> Vec<Vec<u8>> {
+        frames(&self.ask(b'f', &[]))
+    }
+
     /// Whether each is `=:=` to the term that was made.
     pub fn verify(&mut self, encoded: &[Vec<u8>]) -> Vec<bool> {
         self.ask(b'v', &framed(encoded))

@@ -339,7 +339,7 @@ fn pack_map(pairs: &[(Term, Term)], packer: &mut Packer) {
     let mut kept = Vec::new();
     for (key, value) in pairs {
         let key = key.packed();
-        let normal = order::normalise_zeros(&key).into_owned();
+        let normal = order::canonical(&key).into_owned();
         if !keys.contains(&normal) {
             keys.push(normal);
             kept.push((key, value));
