@@ -114,6 +114,11 @@ defmodule Magnesia.Error do
 
   defp explain(reason, table) when elem(reason, 0) == :bad_type, do: misfit(reason, table)
 
+  defp explain({:system_limit, :lock_queue, most}, _table) do
+    {"#{most} transactions wait for locks already",
+     "Find what holds the locks with :magnesia.system_info(:held_locks), or run fewer at once"}
+  end
+
   defp explain({:badarg, _details} = reason, table) do
     {"an argument for table #{inspect(table)} is wrong: #{inspect(reason)}",
      "Check the match specification, or that the key which a step starts from exists"}

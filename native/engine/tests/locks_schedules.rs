@@ -36,6 +36,7 @@ mod locks {
     mod space;
     mod sticky;
     mod tid;
+    mod waiters;
     mod wake;
     mod whole;
 
@@ -288,6 +289,7 @@ impl World {
                 check_picture(&self.table.picture());
                 match outcome {
                     Outcome::Granted => break,
+                    Outcome::Busy => unreachable!("the lock table sets no bound itself"),
                     Outcome::Die { blocker } => {
                         assert!(blocker < tx.tid);
                         count(&self.seen.refused);

@@ -16,4 +16,5 @@ rustler::atoms! {
     read, write, sticky_write, delete, delete_object, table, record, global,
     set, ordered_set, bag, ram_copies, disc_copies, disc_only_copies, read_write,
     create, bytes, writes, main, hot,
+    lock_queue, system_limit,
 }

@@ -1,7 +1,7 @@
 //! What calls return when they don't return what was asked for.
 //!
 //! Every error is `{'$magnesia_error', Reason}`: Reason an atom, or `{Atom, Text}` where people
-//! need words (file, offset, what to do).
+//! need words (file, offset, what to do), or `{system_limit, What, Most}`.
 
 use magnesia_database::DatabaseError;
 use magnesia_engine::TableError;
@@ -18,6 +18,11 @@ pub(crate) fn error(env: Env<'_>, reason: Atom) -> Term<'_> {
 /// An error with words.
 pub(crate) fn words<'a>(env: Env<'a>, reason: Atom, text: &str) -> Term<'a> {
     (atoms::error(), (reason, text)).encode(env)
+}
+
+/// A limit that was reached: `{system_limit, What, Most}`.
+pub(crate) fn limit(env: Env<'_>, what: Atom, most: usize) -> Term<'_> {
+    (atoms::error(), (atoms::system_limit(), what, most)).encode(env)
 }
 
 /// A panic.

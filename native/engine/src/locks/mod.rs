@@ -14,7 +14,7 @@
 //! Nothing here blocks, sends, or knows processes, rows or names: a wait is an answer, its end a
 //! call of the host's [`Wake`]. Rooms: `space` is the door, `shard` one part of the records,
 //! `whole` all parts at once (tables), `queue` order and conflict on one item, `refusal` those
-//! sent away.
+//! sent away, `waiters` how many wait.
 //!
 //! Source: OTP 25 `mnesia_locker` (`can_lock`, `check_lock`, `check_queue`,
 //! `try_waiters_obj`, `try_waiters_tab`).
@@ -29,6 +29,7 @@ mod space;
 mod sticky;
 mod sync;
 mod tid;
+mod waiters;
 mod wake;
 mod whole;
 
@@ -38,6 +39,7 @@ pub use listing::{HeldLock, QueuedLock};
 pub use space::{Await, LockTable, Outcome, Until};
 pub use sticky::StuckTables;
 pub use tid::{OwnerId, Tid};
+pub use waiters::{WAITERS_MAX, Waiters};
 pub use wake::{Wake, Wakeup};
 
 #[cfg(test)]

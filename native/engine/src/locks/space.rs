@@ -18,6 +18,7 @@ use super::shard::{self, Shard};
 use super::sticky::StuckTables;
 use super::sync::{AtomicU64, Mutex, Ordering};
 use super::tid::{OwnerId, Tid};
+use super::waiters::Waiters;
 use super::wake::{Wake, Wakes};
 use super::whole::{self, SHARDS, Whole};
 
@@ -37,6 +38,9 @@ pub enum Outcome {
         /// The oldest one in the way.
         blocker: Tid,
     },
+    /// Too many wait already: the transaction must end. Only a transaction answers this, which
+    /// has [counted](LockTable::waiters) itself among those who wait; the lock table never does.
+    Busy,
 }
 
 /// The answer to the wait for a blocker.
@@ -65,6 +69,7 @@ pub struct LockTable {
     shards: Box<[CachePadded<Mutex<Shard>>]>,
     tokens: CachePadded<AtomicU64>,
     stuck: StuckTables,
+    waiters: Waiters,
     wake: Arc<dyn Wake>,
     #[cfg(test)]
     flaw: Option<Flaw>,
@@ -85,6 +90,7 @@ impl LockTable {
             shards: shards.collect(),
             tokens: CachePadded::new(AtomicU64::new(1)),
             stuck: StuckTables::new(),
+            waiters: Waiters::new(),
             wake,
             #[cfg(test)]
             flaw: None,
@@ -343,6 +349,13 @@ impl LockTable {
     #[must_use]
     pub fn queued(&self) -> Vec<QueuedLock> {
         self.whole().queued()
+    }
+
+    /// The count of transactions that wait.
+    #[must_use]
+    #[inline]
+    pub fn waiters(&self) -> &Waiters {
+        &self.waiters
     }
 
     /// Which tables are stuck to this node, by the numbers of their names.

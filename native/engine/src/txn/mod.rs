@@ -24,6 +24,8 @@ pub struct Transaction {
     own: Overlay,
     /// The own writes of the enclosing levels, as they were when the next level began.
     outer: Vec<Overlay>,
+    /// Whether it is counted among those who wait.
+    is_waiting: bool,
 }
 
 /// What became of a request for a sticky lock.
@@ -62,6 +64,7 @@ impl Transaction {
             holder: locks.begin(tid, owner),
             own: Overlay::default(),
             outer: Vec::new(),
+            is_waiting: false,
         }
     }
 
@@ -105,6 +108,26 @@ impl Transaction {
         }
     }
 
+    /// Asks for a lock, and counts the transaction among those who wait for as long as it does.
+    fn ask(&mut self, locks: &LockTable, item: Item<'_>, kind: Kind) -> Outcome {
+        let outcome = locks.acquire(&mut self.holder, item, kind);
+        if !matches!(outcome, Outcome::Wait { .. }) {
+            self.stop_waiting(locks);
+        } else if !self.is_waiting {
+            self.is_waiting = locks.waiters().enter();
+            if !self.is_waiting {
+                return Outcome::Busy;
+            }
+        }
+        outcome
+    }
+
+    fn stop_waiting(&mut self, locks: &LockTable) {
+        if std::mem::take(&mut self.is_waiting) {
+            locks.waiters().leave();
+        }
+    }
+
     /// Locks a record by packed key.
     pub fn lock_record(
         &mut self,
@@ -118,7 +141,7 @@ impl Transaction {
             key: &order::canonical(key),
             hash: hash::hash(key),
         };
-        locks.acquire(&mut self.holder, item, kind)
+        self.ask(locks, item, kind)
     }
 
     /// Locks a record for writing and makes the table stick to this node.
@@ -141,7 +164,7 @@ impl Transaction {
             outcome = self.lock_record(locks, id, key, Kind::Write);
         }
         if outcome == Outcome::Granted {
-            outcome = locks.acquire(&mut self.holder, Item::Stick(id), Kind::Write);
+            outcome = self.ask(locks, Item::Stick(id), Kind::Write);
         }
         if outcome == Outcome::Granted {
             locks.sticky().stick(name);
@@ -171,19 +194,16 @@ impl Transaction {
 
     /// Locks a whole table.
     pub fn lock_table(&mut self, locks: &LockTable, table: u32, kind: Kind) -> Outcome {
-        locks.acquire(&mut self.holder, Item::Table(table), kind)
+        self.ask(locks, Item::Table(table), kind)
     }
 
     /// Locks a global item, any packed term.
     pub fn lock_global(&mut self, locks: &LockTable, key: &[u8], kind: Kind) -> Outcome {
-        locks.acquire(
-            &mut self.holder,
-            Item::Global {
-                key,
-                hash: hash::hash(key),
-            },
-            kind,
-        )
+        let item = Item::Global {
+            key,
+            hash: hash::hash(key),
+        };
+        self.ask(locks, item, kind)
     }
 
     /// The rows of a packed key as this transaction sees them.
@@ -203,6 +223,7 @@ impl Transaction {
     pub fn restart(&mut self, locks: &LockTable) -> Await {
         self.own.clear();
         self.outer.clear();
+        self.stop_waiting(locks);
         locks.await_end(&mut self.holder)
     }
 
@@ -210,6 +231,7 @@ impl Transaction {
     pub fn end(&mut self, locks: &LockTable) {
         self.own.clear();
         self.outer.clear();
+        self.stop_waiting(locks);
         locks.release_all(&mut self.holder, Until::End);
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use magnesia_engine::Table;
+use magnesia_engine::limits::WAITERS_MAX;
 use magnesia_engine::locks::{Await, Kind, LockTable, Outcome, Tid};
 use magnesia_engine::txn::{OwnOp, OwnTable, StickyOutcome, Transaction};
 use rustler::{Encoder, Env, Term};
@@ -253,6 +254,7 @@ fn ungranted(env: Env<'_>, outcome: Outcome) -> Option<Term<'_>> {
         Outcome::Granted => None,
         Outcome::Wait { token } => Some((atoms::wait(), token).encode(env)),
         Outcome::Die { blocker } => Some((atoms::die(), blocker.counter).encode(env)),
+        Outcome::Busy => Some(reply::limit(env, atoms::lock_queue(), WAITERS_MAX)),
     }
 }
 
