@@ -77,9 +77,9 @@ pub fn read(files: &Files) -> Result<Option<Contents>, String> {
     }))
 }
 
-type ManifestParts = (u64, u64, Vec<(u64, String)>, Vec<u8>);
+pub type ManifestParts = (u64, u64, Vec<(u64, String)>, Vec<u8>);
 
-fn read_manifest(bytes: &[u8]) -> Option<ManifestParts> {
+pub fn read_manifest(bytes: &[u8]) -> Option<ManifestParts> {
     head(bytes, b"\x89MagnMan")?;
     let body = bytes.get(24..)?;
     let length = u32_at(bytes, 16)? as usize;
@@ -104,7 +104,7 @@ fn read_manifest(bytes: &[u8]) -> Option<ManifestParts> {
     ))
 }
 
-fn read_snapshot(bytes: &[u8], id: u64) -> Option<(Vec<u8>, Vec<Vec<u8>>)> {
+pub fn read_snapshot(bytes: &[u8], id: u64) -> Option<(Vec<u8>, Vec<Vec<u8>>)> {
     head(bytes, b"\x89MagnSnp")?;
     if u64_at(bytes, 16)? != id || u32_at(bytes, 24)? != crc32c(&bytes[..24]) {
         return None;
@@ -148,13 +148,14 @@ fn frame(bytes: &[u8], id: u64, first: u64, at: usize) -> Option<(u64, u64, Vec<
     let durable = header(bytes, id, first, at)?;
     let length = u32_at(bytes, at + 4)? as usize;
     let payload = bytes.get(at + 24..at + 24 + length)?;
-    let end = first + (at as u64 - 36) + 24 + length as u64;
+    let end = first.checked_add(at as u64 - 36 + 24 + length as u64)?;
     (crc32c(payload) == u32_at(bytes, at + 16)?).then(|| (end, durable, payload.to_vec()))
 }
 
 /// The `durable` of an intact frame header.
 fn header(bytes: &[u8], id: u64, first: u64, at: usize) -> Option<u64> {
-    let (position, durable) = (first + (at as u64 - 36), u64_at(bytes, at + 8)?);
+    let position = first.checked_add(at as u64 - 36)?;
+    let durable = u64_at(bytes, at + 8)?;
     let place = [
         &id.to_le_bytes(),
         &position.to_le_bytes(),
@@ -167,7 +168,7 @@ fn header(bytes: &[u8], id: u64, first: u64, at: usize) -> Option<u64> {
     is_right.then_some(durable)
 }
 
-fn read_log(files: &Files, id: u64, start: u64) -> Result<Vec<(u64, Vec<u8>)>, String> {
+pub fn read_log(files: &Files, id: u64, start: u64) -> Result<Vec<(u64, Vec<u8>)>, String> {
     let mut segments: Vec<(u64, &Vec<u8>)> = files
         .iter()
         .filter_map(|(name, bytes)| {
@@ -225,7 +226,7 @@ fn read_log(files: &Files, id: u64, start: u64) -> Result<Vec<(u64, Vec<u8>)>, S
 
 /// The document's table of verdicts, for the last segment.
 fn is_torn(bytes: &[u8], id: u64, first: u64, at: usize, known: u64) -> bool {
-    let position = first + (at as u64 - 36);
+    let position = first.saturating_add(at as u64 - 36);
     let later = || at + 1..bytes.len();
     let proven = later()
         .filter_map(|at| header(bytes, id, first, at))

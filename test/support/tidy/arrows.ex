@@ -12,7 +12,8 @@ defmodule Magnesia.Tidy.Arrows do
     "engine" => ~w(term),
     "store" => ~w(term engine),
     "database" => ~w(term engine store),
-    "nif" => ~w(term engine store database)
+    "nif" => ~w(term engine store database),
+    "fuzz" => ~w(term engine store database)
   }
   @pure ~w(term engine)
   @impure [

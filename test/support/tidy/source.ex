@@ -10,7 +10,8 @@ defmodule Magnesia.Tidy.Source do
   @doc "Whether the whole file is a test or serves tests alone."
   @spec test_file?(String.t()) :: boolean
   def test_file?(path) do
-    path =~ ~r{^test/|^native/[^/]+/(tests|benches|examples)/|_test\.rs$|/tests?\.rs$|/tests?/}
+    path =~ ~r{^test/|^native/fuzz/|^native/[^/]+/(tests|benches|examples)/} or
+      path =~ ~r{_test\.rs$|/tests?\.rs$|/tests?/}
   end
 
   @doc "The lines with their numbers."

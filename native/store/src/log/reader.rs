@@ -67,7 +67,10 @@ impl<'a> Segment<'a> {
             return Err(DamageKind::PayloadChecksum);
         }
         let start = self.lsn(offset);
-        let end = start.saturating_add(frame_bytes(length));
+        // A position past the last one there is would make a frame without an end.
+        let end = start
+            .checked_add(frame_bytes(length))
+            .ok_or(DamageKind::Field)?;
         Ok(Some(Frame {
             start,
             end,
@@ -155,4 +158,24 @@ pub(crate) fn list_segments(disk: &dyn Disk) -> Result<Vec<u64>, StoreError> {
         .collect();
     firsts.sort_unstable();
     Ok(firsts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_beyond_the_last_position_is_no_frame() {
+        let frame_at = |first: u64| {
+            let mut bytes = vec![0; SEGMENT_HEADER_BYTES];
+            record::frame(7, first, 0, b"abc", crc32c::crc32c(b"abc"), &mut bytes);
+            let (id, bytes) = (7, &bytes);
+            Segment { id, first, bytes }
+                .frame(SEGMENT_HEADER_BYTES)
+                .map(|frame| frame.map(|frame| frame.end))
+        };
+        assert_eq!(frame_at(u64::MAX - 27), Ok(Some(u64::MAX)));
+        assert_eq!(frame_at(u64::MAX - 26), Err(DamageKind::Field));
+        assert_eq!(frame_at(u64::MAX), Err(DamageKind::Field));
+    }
 }

@@ -1,59 +1,27 @@
 //! Decoders under bytes from an enemy: no panic, and no memory out of proportion to the input.
 
+mod bodies;
+#[path = "../../../fuzz/corpus.rs"]
+mod corpus;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use bodies::memory::{alone, taken};
+use bodies::{USES, allowed, read_external, read_portable};
+use magnesia_term::Packer;
 use magnesia_term::etf::{self, Limits};
-use magnesia_term::portable::{self, Dictionary, Names};
-use magnesia_term::{Flavour, Key, Packer, hash, order, show};
-use peak_alloc::PeakAlloc;
+use magnesia_term::portable::{self, Dictionary};
 use support::model::Generator;
 use support::random::Random;
-
-#[global_allocator]
-static MEMORY: PeakAlloc = PeakAlloc;
-
-/// One test at a time measures the memory of the process.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Memory besides the input: four times as much, and a page; more where there is inflating.
-fn allowed(input: &[u8]) -> usize {
-    let inflates = if input.get(1) == Some(&80) {
-        INFLATE_BYTES + 4 * INFLATED_MAX
-    } else {
-        0
-    };
-    4 * input.len() + 4096 + inflates
-}
-
-const INFLATED_MAX: usize = 16 << 10;
-
-fn limits() -> Limits {
-    Limits {
-        inflated_bytes: INFLATED_MAX,
-        ..Limits::default()
-    }
-}
-
-/// What inflating takes before it has read a byte.
-const INFLATE_BYTES: usize = 64 << 10;
 
 /// Runs `read` on the input, twice, so that names new to the atom table are not counted; says
 /// what it did wrong.
 fn fault(input: &[u8], allowed: usize, read: &dyn Fn(&[u8])) -> Option<String> {
-    let run = || catch_unwind(AssertUnwindSafe(|| read(input))).is_err();
-    let panicked = run();
-    let before = MEMORY.current_usage();
-    MEMORY.reset_peak_usage();
-    if panicked || run() {
+    let Ok(taken) = catch_unwind(AssertUnwindSafe(|| taken(&mut || read(input)))) else {
         return Some(format!("a panic on {input:?}"));
-    }
-    let taken = MEMORY.peak_usage().saturating_sub(before);
+    };
     (taken > allowed).then(|| format!("{taken} bytes of memory for {input:?}"))
 }
 
@@ -78,44 +46,6 @@ fn mutate(bytes: &[u8], random: &mut Random) -> Vec<u8> {
         }
     }
     bytes
-}
-
-/// Everything a caller does with a term that it was given.
-fn use_term(term: &[u8]) {
-    assert!(order::compare(term, term).is_eq() && order::equal_exact(term, term));
-    let shown = show::show(term, 80);
-    assert!(shown.chars().count() <= 80);
-    assert_eq!(hash::hash(term), hash::hash(term));
-    assert_eq!(Key::of(term, Flavour::Exact), Key::of(term, Flavour::Exact));
-}
-
-fn read_external(input: &[u8]) {
-    let mut packer = Packer::new();
-    if etf::decode(input, &limits(), &mut packer).is_ok() {
-        use_term(packer.as_bytes());
-        let mut again = Vec::new();
-        etf::encode(packer.as_bytes(), &mut again);
-        let mut twice = Packer::new();
-        assert!(etf::decode(&again, &limits(), &mut twice).is_ok());
-        assert_eq!(packer.as_bytes(), twice.as_bytes());
-    } else {
-        assert!(packer.is_empty());
-    }
-}
-
-/// A dictionary and a term after it.
-fn read_portable(input: &[u8]) {
-    let Ok((names, taken)) = Names::parse(input) else {
-        return;
-    };
-    let mut packer = Packer::new();
-    let Ok(length) = portable::read(&input[taken..], &names, &mut packer) else {
-        return assert!(packer.is_empty());
-    };
-    use_term(packer.as_bytes());
-    let (mut dictionary, mut again) = (Dictionary::new(), Vec::new());
-    portable::write(packer.as_bytes(), &mut dictionary, &mut again);
-    assert_eq!(again.len(), length);
 }
 
 fn external_of(term: &[u8], random: &mut Random) -> Vec<u8> {
@@ -156,9 +86,6 @@ fn attack(
     }
     Ok(())
 }
-
-/// Decoding, and then using and encoding what was decoded, each within the bound.
-const USES: usize = 3;
 
 #[test]
 fn damaged_external_terms_do_no_harm() {
@@ -234,4 +161,10 @@ fn a_careless_decoder_is_caught() {
     let outcome = attack(1, 20_000, external_of, indexes, USES);
     std::panic::set_hook(quiet);
     assert!(outcome.is_err());
+}
+
+#[test]
+fn the_kept_inputs_do_no_harm() {
+    corpus::replay("etf_decode", bodies::etf_decode);
+    corpus::replay("portable_decode", bodies::portable_decode);
 }

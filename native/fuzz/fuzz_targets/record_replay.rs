@@ -1,0 +1,8 @@
+//! Fuzz target over records of the commit log; what must hold is in the tests of its crate.
+
+#![no_main]
+
+#[path = "../../engine/tests/hostile/bodies.rs"]
+mod bodies;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| bodies::record_replay(input));
