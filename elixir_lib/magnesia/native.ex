@@ -13,7 +13,22 @@ defmodule Magnesia.Native do
   def load do
     path = :filename.join([:code.priv_dir(:magnesia), "native", "libmagnesia_nif"])
     release = :erlang.system_info(:otp_release) |> List.to_integer()
-    :erlang.load_nif(path, {@version, release})
+    :erlang.load_nif(path, {@version, release, functions_of_26?(), maps_match_in_keys?()})
+  end
+
+  # What came with a patch as well as with a release is asked of ets itself.
+  defp functions_of_26? do
+    :ets.match_spec_compile([{:"$1", [is_boolean: :"$1"], [:"$1"]}]) != []
+  rescue
+    ArgumentError -> false
+  end
+
+  defp maps_match_in_keys? do
+    table = :ets.new(:probe, [:ordered_set])
+    :ets.insert(table, {%{a: 1}})
+    found = :ets.match_object(table, {%{}})
+    :ets.delete(table)
+    found != []
   end
 
   # Lifecycle, log, figures

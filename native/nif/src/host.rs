@@ -2,6 +2,7 @@
 //!
 //! Names are read and atoms made through external bytes, which know UTF-8 on every release.
 
+use magnesia_engine::pattern;
 use magnesia_term::atom::{self, Host};
 use magnesia_term::{Atom, order};
 use rustler::OwnedEnv;
@@ -15,10 +16,16 @@ const ATOM_UTF8: u8 = 118;
 const SMALL_ATOM_UTF8: u8 = 119;
 /// The release in which 0.0 and -0.0 became two terms.
 const DISTINCT_ZEROS_RELEASE: u32 = 27;
+/// The release in which guards changed.
+const NEW_GUARDS_RELEASE: u32 = 27;
 
-/// Makes the VM the source of atoms, and follows its release where releases differ.
-pub(crate) fn install(release: u32) {
+/// Makes the VM the source of atoms, and follows its release where releases differ: `functions`
+/// and `maps` as in [`pattern::release`].
+pub(crate) fn install(release: u32, functions: bool, maps: bool) {
     order::set_zeros_distinct(release >= DISTINCT_ZEROS_RELEASE);
+    pattern::release::set_guards_of_27(release >= NEW_GUARDS_RELEASE);
+    pattern::release::set_functions_of_26(functions);
+    pattern::release::set_maps_match_in_keys(maps);
     atom::install_host(Host { name, intern });
 }
 

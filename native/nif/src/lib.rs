@@ -35,14 +35,14 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Refuses to load where the library and the Elixir module are not of one version, or where
 /// the VM lays terms out in a way that this library doesn't know.
 fn load(env: Env<'_>, info: Term<'_>) -> bool {
-    let Ok((version, release)) = info.decode::<(String, u32)>() else {
+    let Ok((version, release, functions, maps)) = info.decode::<(String, u32, bool, bool)>() else {
         return false;
     };
     if version != env!("CARGO_PKG_VERSION") || !raw::check(env) {
         return false;
     }
-    host::install(release);
     magnesia_engine::table::touch::install(raw::fetch);
+    host::install(release, functions, maps);
     true
 }
 

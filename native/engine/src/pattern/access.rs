@@ -13,6 +13,7 @@ use magnesia_term::{Atom, Items};
 use super::expression::{conjuncts, constant_of, proper_items};
 use super::function::{Comparison, Function};
 use super::range::{Edge, Range};
+use super::release;
 use super::variable::{Maps, Walk, number_of};
 use super::words::Words;
 
@@ -55,9 +56,8 @@ impl Columns {
         }
     }
 
-    /// The keys to look up, when every clause binds its key: as in `ets`, a key without
-    /// variables is looked up as it is, even when it holds a map, which elsewhere in a head
-    /// matches partially.
+    /// The keys to look up, when every clause binds its key. A map in a head matches partially;
+    /// as in `ets` before OTP 26.2.5, one in a key without variables is looked up as it is.
     pub(super) fn keys(&self) -> Option<&[Box<[u8]>]> {
         self.keys.as_deref().or_else(|| self.values_at(2))
     }
@@ -86,7 +86,8 @@ impl Columns {
     }
 }
 
-/// The keys of all heads, or `None` when one has a variable for key or in it.
+/// The keys of all heads, or `None` when one has a variable for key or in it, or a map that
+/// matches.
 fn bound_keys(clauses: &[(&[u8], &[u8])], words: &Words) -> Option<Vec<Box<[u8]>>> {
     let mut keys: Vec<Box<[u8]>> = Vec::new();
     for &(head, _) in clauses {
@@ -97,6 +98,7 @@ fn bound_keys(clauses: &[(&[u8], &[u8])], words: &Words) -> Option<Vec<Box<[u8]>
         let Some(key) = items.nth(1) else { continue };
         let is_free = Walk::new(key, Maps::Enter).any(|(_, part)| match packed::view(part) {
             View::Atom(atom) => atom == words.any || number_of(atom).is_some(),
+            View::Map(_) => release::maps_match_in_keys(),
             _ => false,
         });
         if is_free {

@@ -1,6 +1,6 @@
 //! Arithmetic of guards and bodies, as the BEAM does it.
 //!
-//! Integers grow without bound up to [`INTEGER_BITS_MAX`], where the BEAM raises
+//! Integers grow without bound up to the most bits of the release, where the BEAM raises
 //! `system_limit`; mixed operations convert the integer to a float the BEAM's way, and a float
 //! that would be infinite raises.
 
@@ -9,9 +9,20 @@ use num_bigint::{BigInt, Sign};
 use num_traits::{Signed, ToPrimitive, Zero};
 
 use super::function::{Binary, Unary};
+use super::release;
 
-/// Most bits of an integer that arithmetic makes, as in OTP 25.
+/// Most bits of an integer that arithmetic makes before OTP 27.
 pub const INTEGER_BITS_MAX: u64 = ((1 << 19) - 1) * 64;
+/// Most bits of an integer that arithmetic makes from OTP 27 on.
+pub const INTEGER_BITS_MAX_27: u64 = ((1 << 16) - 1) * 64;
+
+fn bits_max() -> u64 {
+    if release::guards_of_27() {
+        INTEGER_BITS_MAX_27
+    } else {
+        INTEGER_BITS_MAX
+    }
+}
 
 /// A number on its way through an operation.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,7 +47,7 @@ impl Number {
     fn integer(big: BigInt) -> Option<Self> {
         match big.to_i64() {
             Some(int) => Some(Self::Int(int)),
-            None if big.bits() > INTEGER_BITS_MAX => None,
+            None if big.bits() > bits_max() => None,
             None => Some(Self::Big(big)),
         }
     }
@@ -100,11 +111,14 @@ pub(super) fn unary(operation: Unary, a: Number) -> Option<Number> {
         (Unary::Plus, a) => Some(a),
         (Unary::Minus, Number::Float(a)) => Some(Number::Float(-a)),
         (Unary::Minus, a) => Number::integer(-a.into_big()?),
+        (Unary::Abs, Number::Float(a)) if release::guards_of_27() => Some(Number::Float(a.abs())),
         (Unary::Abs, Number::Float(a)) => Some(Number::Float(if a < 0.0 { -a } else { a })),
         (Unary::Abs, a) => Number::integer(a.into_big()?.abs()),
+        (Unary::Ceil, Number::Float(a)) => integer_of(a.ceil()),
+        (Unary::Floor, Number::Float(a)) => integer_of(a.floor()),
         (Unary::Round, Number::Float(a)) => integer_of(a.round()),
         (Unary::Trunc, Number::Float(a)) => integer_of(a.trunc()),
-        (Unary::Round | Unary::Trunc, a) => Some(a),
+        (Unary::Ceil | Unary::Floor | Unary::Round | Unary::Trunc, a) => Some(a),
         (Unary::Float, a) => a.to_float().map(Number::Float),
         (Unary::Bnot, Number::Int(a)) => Some(Number::Int(!a)),
         (Unary::Bnot, a) => Number::integer(!a.into_big()?),
@@ -127,7 +141,7 @@ pub(super) fn binary(operation: Binary, a: Number, b: Number) -> Option<Number> 
         Binary::Add => Number::integer(a + b),
         Binary::Subtract => Number::integer(a - b),
         Binary::Multiply => {
-            let is_too_large = a.bits() + b.bits() > INTEGER_BITS_MAX + 1;
+            let is_too_large = a.bits() + b.bits() > bits_max() + 1;
             if is_too_large {
                 None
             } else {
@@ -186,7 +200,7 @@ fn shift(a: BigInt, by: &BigInt) -> Option<Number> {
         };
     }
     let bits = a.bits().checked_add(distance?)?;
-    if bits > INTEGER_BITS_MAX {
+    if bits > bits_max() {
         return None;
     }
     Number::integer(a << distance?)

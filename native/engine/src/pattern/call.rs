@@ -8,9 +8,10 @@ use magnesia_term::{Atom, Items, order};
 
 use super::arithmetic::{self, Number};
 use super::construct;
-use super::function::{Function, Kind};
+use super::function::{Comparison, Function, Kind};
 use super::machine::{Machine, Subject};
 use super::node::node_of;
+use super::release;
 use super::run::Raised;
 use super::value::Value;
 
@@ -34,6 +35,8 @@ impl Machine<'_, '_> {
         });
         match function {
             Function::Is(kind) => Ok(self.boolean(is_kind(kind, self.view(a)))),
+            Function::IsBoolean => Ok(self.boolean(self.truth(a).is_some())),
+            Function::IsFunction2 => self.is_function(a, b),
             Function::IsRecord => self.is_record(a, b, c),
             Function::IsMapKey => {
                 let found = self.find_key(a, b)?;
@@ -45,6 +48,10 @@ impl Machine<'_, '_> {
             Function::Tl => self.tl(a),
             Function::Length => self.length(a),
             Function::Size => self.size(a),
+            Function::TupleSize => match self.view(a) {
+                View::Tuple(items) => Ok(count(items.count())),
+                _ => Err(Raised),
+            },
             Function::ByteSize => self.bits(a).map(|bits| count(bits.bytes.len())),
             Function::BitSize => self.bits(a).map(|bits| count(bits.bit_len())),
             Function::MapSize => self.map(a).map(|items| count(items.count() / 2)),
@@ -65,6 +72,9 @@ impl Machine<'_, '_> {
                 let holds = self.holds(comparison, a, b);
                 Ok(self.boolean(holds))
             }
+            Function::Max if self.holds(Comparison::GreaterEqual, a, b) => Ok(a),
+            Function::Min if self.holds(Comparison::LessEqual, a, b) => Ok(a),
+            Function::Max | Function::Min => Ok(b),
             Function::Unary(operation) => {
                 let number = arithmetic::unary(operation, self.number(a)?).ok_or(Raised)?;
                 Ok(self.pack_number(&number))
@@ -137,6 +147,22 @@ impl Machine<'_, '_> {
                         .next()
                         .is_some_and(|f| matches!(packed::view(f), View::Atom(a) if a == name))
             }
+            _ => false,
+        };
+        Ok(self.boolean(is))
+    }
+
+    /// `is_function(Term, Arity)`; the arity is judged first.
+    fn is_function(&self, term: Value, arity: Value) -> Result<Value, Raised> {
+        let wanted = match self.view(arity) {
+            View::Int(arity) if arity >= 0 => u8::try_from(arity).ok(),
+            View::Big {
+                negative: false, ..
+            } => None,
+            _ => return Err(Raised),
+        };
+        let is = match self.view(term) {
+            View::Ext(ExtKind::Fun, external) => wanted.is_some() && arity_of(external) == wanted,
             _ => false,
         };
         Ok(self.boolean(is))
@@ -230,7 +256,11 @@ impl Machine<'_, '_> {
 
     fn binary_part(&mut self, binary: Value, from: Value, length: Value) -> Result<Value, Raised> {
         let (from, length) = (small(from)?, small(length)?);
-        let size = self.bits(binary)?.bit_len() / 8;
+        let bits = self.bits(binary)?;
+        if !bits.is_binary() && release::guards_of_27() {
+            return Err(Raised);
+        }
+        let size = bits.bit_len() / 8;
         let (from, length) = if length < 0 {
             (from + length, -length)
         } else {
@@ -273,6 +303,16 @@ fn is_kind(kind: Kind, view: View<'_>) -> bool {
         Kind::Tuple => matches!(view, View::Tuple(_)),
         Kind::Map => matches!(view, View::Map(_)),
         Kind::Binary => matches!(view, View::Bits(bits) if bits.is_binary()),
+        Kind::Bitstring => matches!(view, View::Bits(_)),
+    }
+}
+
+/// The arity in the external bytes of a fun: NEW_FUN has a size before it, and EXPORT ends in a
+/// small integer.
+fn arity_of(external: &[u8]) -> Option<u8> {
+    match *external {
+        [112, _, _, _, _, arity, ..] | [113, .., 97, arity] => Some(arity),
+        _ => None,
     }
 }
 
@@ -290,4 +330,17 @@ fn count(count: usize) -> Value {
 /// How far behind the start of `bytes` its sub-slice `part` begins.
 fn distance(bytes: &[u8], part: &[u8]) -> u32 {
     super::machine::offset(super::offset_of(bytes, part))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_arity_of_local_and_of_exported_funs() {
+        assert_eq!(arity_of(&[112, 0, 0, 0, 9, 3, 1, 2, 3, 4]), Some(3));
+        assert_eq!(arity_of(&[113, 119, 1, b'm', 119, 1, b'f', 97, 2]), Some(2));
+        assert_eq!(arity_of(&[112, 0, 0]), None);
+        assert_eq!(arity_of(&[]), None);
+    }
 }

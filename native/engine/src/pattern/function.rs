@@ -1,14 +1,19 @@
-//! The functions a guard or body may call: what `ets:match_spec_compile/1` of OTP 25 accepts.
+//! The functions a guard or body may call: what `ets:match_spec_compile/1` of this release
+//! accepts.
 //!
 //! The special forms (`and`, `or`, `andalso`, `orelse`, `const`) are not here: the compiler of
 //! expressions knows them. Trace actions are refused by `ets`, so they are not here either.
 
 use std::cmp::Ordering;
 
+use super::release;
+
 /// A callable function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Function {
     Is(Kind),
+    IsBoolean,
+    IsFunction2,
     IsRecord,
     IsMapKey,
     Element,
@@ -16,6 +21,7 @@ pub(super) enum Function {
     Tl,
     Length,
     Size,
+    TupleSize,
     ByteSize,
     BitSize,
     MapSize,
@@ -28,6 +34,8 @@ pub(super) enum Function {
     Not,
     Xor,
     Compare(Comparison),
+    Max,
+    Min,
     Unary(Unary),
     Binary(Binary),
 }
@@ -46,6 +54,7 @@ pub(super) enum Kind {
     Tuple,
     Map,
     Binary,
+    Bitstring,
     Function,
 }
 
@@ -66,6 +75,8 @@ pub(super) enum Comparison {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unary {
     Abs,
+    Ceil,
+    Floor,
     Round,
     Trunc,
     Float,
@@ -120,6 +131,30 @@ impl Comparison {
 impl Function {
     /// The function of this name and number of arguments, if guards and bodies may call it.
     pub(super) fn find(name: &str, arity: usize) -> Option<Self> {
+        Self::find_old(name, arity).or_else(|| {
+            if release::functions_of_26() {
+                Self::find_new(name, arity)
+            } else {
+                None
+            }
+        })
+    }
+
+    fn find_new(name: &str, arity: usize) -> Option<Self> {
+        Some(match (name, arity) {
+            ("is_bitstring", 1) => Self::Is(Kind::Bitstring),
+            ("is_boolean", 1) => Self::IsBoolean,
+            ("is_function", 2) => Self::IsFunction2,
+            ("tuple_size", 1) => Self::TupleSize,
+            ("ceil", 1) => Self::Unary(Unary::Ceil),
+            ("floor", 1) => Self::Unary(Unary::Floor),
+            ("max", 2) => Self::Max,
+            ("min", 2) => Self::Min,
+            _ => return None,
+        })
+    }
+
+    fn find_old(name: &str, arity: usize) -> Option<Self> {
         match arity {
             0 => Self::find_0(name),
             1 => Self::find_1(name),
@@ -211,6 +246,9 @@ impl Function {
             Self::Node0 | Self::SelfPid => 0,
             Self::IsRecord | Self::BinaryPart3 => 3,
             Self::IsMapKey
+            | Self::IsFunction2
+            | Self::Max
+            | Self::Min
             | Self::Element
             | Self::MapGet
             | Self::BinaryPart2

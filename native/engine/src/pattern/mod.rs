@@ -1,10 +1,10 @@
 //! Match specifications: compiled once, run on packed rows.
 //!
 //! [`Spec::compile`] takes a specification exactly as `ets:select/2` does and accepts what
-//! `ets:match_spec_compile/1` of OTP 25 accepts. [`Spec::run`] matches a row without decoding
-//! it: variables are places in the row, constants were packed before, and only results that a
-//! body constructs are written, into a [`Scratch`] that is reused. `access` says which keys
-//! or ranges can match at all.
+//! `ets:match_spec_compile/1` accepts, by [`release`] where releases differ. [`Spec::run`]
+//! matches a row without decoding it: variables are places in the row, constants were packed
+//! before, and only results that a body constructs are written, into a [`Scratch`] that is
+//! reused. `access` says which keys or ranges can match at all.
 //!
 //! Map of the room: `variable` and `words` know the atoms; `head` and `expression` compile into
 //! steps and code; `flat` runs the commonest clauses the short way; `machine` is a run's state,
@@ -24,6 +24,7 @@ mod head;
 mod machine;
 mod node;
 mod range;
+pub mod release;
 mod run;
 mod value;
 mod variable;
@@ -33,7 +34,7 @@ mod words;
 use magnesia_term::packed::{self, View};
 use magnesia_term::{Atom, Packer, Row};
 
-pub use arithmetic::INTEGER_BITS_MAX;
+pub use arithmetic::{INTEGER_BITS_MAX, INTEGER_BITS_MAX_27};
 pub use expression::DEPTH_MAX;
 pub use range::{Edge, Range};
 pub use value::Scratch;
@@ -226,7 +227,7 @@ impl Spec {
     }
 
     /// The keys to look up instead of going over a table, when the specification binds them.
-    /// As in `ets`, a map in a bound key is looked up whole.
+    /// As in `ets`, a map in a bound key is looked up whole, or matches: see [`release`].
     #[must_use]
     pub fn keys(&self) -> Option<&[Box<[u8]>]> {
         self.columns.keys()

@@ -25,6 +25,8 @@ pub(crate) struct Beam {
     cases: usize,
     /// Terms that only a VM can make, packed: pid, port, reference and two funs.
     pub(crate) special: Vec<Vec<u8>>,
+    /// Its release, as 25.
+    pub(crate) release: u8,
 }
 
 impl Beam {
@@ -44,10 +46,12 @@ impl Beam {
             batch: Vec::new(),
             cases: 0,
             special: Vec::new(),
+            release: 0,
         };
         beam.send(b"hello");
         let hello = beam.receive();
         beam.special = special_terms(&hello);
+        beam.release = *hello.last().expect("the release is the last byte");
         beam
     }
 

@@ -12,7 +12,7 @@ mod generate;
 mod term;
 
 use fastrand::Rng;
-use magnesia_engine::pattern::{Host, Out, Record, Scratch, Spec, pack_record};
+use magnesia_engine::pattern::{Host, Out, Record, Scratch, Spec, pack_record, release};
 use magnesia_term::packed::{self, View};
 use magnesia_term::{Packer, Row, order};
 
@@ -114,10 +114,13 @@ fn note_access(spec: &Spec, coverage: &mut Coverage) {
 /// Runs cases until one disagrees; answers the disagreements.
 fn compare(cases: u64, seed: u64, plant: fn(&Term) -> Term, coverage: &mut Coverage) -> String {
     let mut beam = Beam::start();
+    order::set_zeros_distinct(beam.release >= 27);
+    release::set_functions_of_26(beam.release >= 26);
+    release::set_guards_of_27(beam.release >= 27);
     let host = beam.host();
     let special = beam.special.clone();
     let mut rng = Rng::with_seed(seed);
-    let mut generator = Generator::new(&mut rng, &special);
+    let mut generator = Generator::new(&mut rng, &special, beam.release >= 26);
     let mut scratch = Scratch::default();
     for number in 1..=cases {
         let case = generator.case(ROWS_MAX);
@@ -162,7 +165,10 @@ fn agrees_with_ets_on_random_specifications() {
         "access index",
         "access full",
     ];
-    let wanted = all_forms().into_iter().chain(access.map(str::to_owned));
+    let has_new = Beam::start().release >= 26;
+    let wanted = all_forms(has_new)
+        .into_iter()
+        .chain(access.map(str::to_owned));
     let missing: Vec<String> = wanted.filter(|form| !coverage.contains_key(form)).collect();
     assert!(
         cases < 10_000 || missing.is_empty(),

@@ -1,5 +1,5 @@
 %% The real ets, asked over a pipe: expressions for `erl -eval`.
-%% A frame `hello` answers terms that only a VM can make; any other frame is the external form
+%% A frame `hello` answers terms that only a VM can make, and the release; any other frame is the external form
 %% of [{Spec, [{Row, Ours}] | refused}], and the answer is text: one paragraph a disagreement.
 %% Results go through the external form first: trunc(-576460752303423488.0) is a big integer in
 %% the VM where the same number is a small one elsewhere, so that =:= calls them different.
@@ -42,7 +42,8 @@ Loop = fun Loop() ->
                {Port, {data, <<"hello">>}} ->
                    Special = [self(), hd(erlang:ports()), make_ref(), fun erlang:abs/1,
                               fun lists:map/2],
-                   Port ! {self(), {command, [Frame(T) || T <- Special]}},
+                   Release = list_to_integer(erlang:system_info(otp_release)),
+                   Port ! {self(), {command, [Frame(T) || T <- Special ++ [Release]]}},
                    Loop();
                {Port, {data, Bytes}} ->
                    Text = [Check(Case) || Case <- binary_to_term(Bytes)],
