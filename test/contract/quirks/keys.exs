@@ -138,9 +138,9 @@
     kind: :contract,
     setup: :ram,
     title: ~S"""
-    On OTP 25, 0.0 and -0.0 are the same key in every table type, and in set and ordered_set the
-    last write wins (in OTP 27 and later the two zeros are different terms under exact
-    equality).
+    Before OTP 27, 0.0 and -0.0 are the same key in every table type, and in set and ordered_set
+    the last write wins; from OTP 27 on the two zeros are different terms under exact equality,
+    and one key in an ordered_set alone.
     """,
     run: ~S"""
     [begin mnesia:dirty_write({T,0.0,a}), mnesia:dirty_write({T,-0.0,b}),
@@ -148,6 +148,9 @@
     """,
     gives: ~S"""
     [{1,1},{1,1},{2,2}]
+    """,
+    gives_from_27: ~S"""
+    [{1,2},{1,1},{1,2}]
     """
   },
   %{
