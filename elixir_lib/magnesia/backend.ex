@@ -112,7 +112,8 @@ defmodule Magnesia.Backend do
 
   @doc false
   @spec load_table(alias_name(), table(), term(), keyword()) :: :ok
-  def load_table(_alias, tab, reason, _props), do: Tables.load(tab, reason)
+  def load_table(alias_name, tab, :restore, props), do: Tables.restore(alias_name, tab, props)
+  def load_table(alias_name, tab, reason, _props), do: Tables.load(alias_name, tab, reason)
 
   @doc false
   @spec close_table(alias_name(), table()) :: :ok

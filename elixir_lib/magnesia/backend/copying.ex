@@ -2,9 +2,9 @@ defmodule Magnesia.Backend.Copying do
   @moduledoc """
   Copies of a table from node to node, in chunks, while writes go on.
 
-  The sender hands out rows in chunks of about #{64} KiB, by what a row takes on average; Mnesia
+  The sender hands out rows in chunks of about 64 KiB, by what a row takes on average; Mnesia
   paces it and applies the writes of the meantime afterwards. A receiver's table was emptied
-  before (see `Magnesia.Backend.Tables.load/2`). Nothing here knows nodes or messages.
+  before (see `Magnesia.Backend.Tables.load/3`). Nothing here knows nodes or messages.
   """
 
   alias Magnesia.Backend

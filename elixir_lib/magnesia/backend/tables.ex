@@ -9,6 +9,7 @@ defmodule Magnesia.Backend.Tables do
   """
 
   alias Magnesia.Backend
+  alias Magnesia.Backend.Leftovers
   alias Magnesia.Backend.Names
   alias Magnesia.Backend.Place
   alias Magnesia.Backend.Refusal
@@ -132,18 +133,26 @@ defmodule Magnesia.Backend.Tables do
   Rows that come from another node replace those that are here. Mnesia's log is only of use
   where it knows more than the engine's: see `Magnesia.Backend.Place`.
   """
-  @spec load(Backend.table(), term()) :: :ok
-  def load(tab, {:net_load, _node}) do
+  @spec load(Backend.alias_name(), Backend.table(), term()) :: :ok
+  def load(_alias, tab, {:net_load, _node}) do
     _ = clear(tab)
     doubt_indexes(tab)
   end
 
-  def load(tab, :startup) do
+  def load(_alias, tab, :startup) do
     if Place.ahead?(), do: set_access(tab, :read_only)
     doubt_indexes(tab)
   end
 
-  def load(_tab, _reason), do: :ok
+  def load(:magnesia_ram, tab, _reason) when is_atom(tab), do: Leftovers.take(tab, [tab])
+  def load(_alias, _tab, _reason), do: :ok
+
+  @doc "Makes an empty table for the rows of a fallback, which come before Mnesia has started."
+  @spec restore(Backend.alias_name(), Backend.table(), keyword()) :: :ok | {:error, String.t()}
+  def restore(alias_name, tab, props) do
+    :ok = delete(tab)
+    create(alias_name, tab, props)
+  end
 
   defp clear(tab) do
     with {:"$magnesia_error", _reason} = failure <- Engine.table_clear(Names.ref(tab)) do
@@ -151,7 +160,7 @@ defmodule Magnesia.Backend.Tables do
     end
   end
 
-  @doc "Ends what `load/2` began."
+  @doc "Ends what `load/3` began."
   @spec close(Backend.table()) :: :ok
   def close(tab) do
     if replaying?(tab), do: set_access(tab, :read_write)
@@ -179,7 +188,9 @@ defmodule Magnesia.Backend.Tables do
   """
   @spec delete(Backend.table()) :: :ok
   def delete(tab) do
-    if is_atom(tab), do: Enum.each(indexes(tab), &delete/1)
+    # A fallback's tables are deleted before the backend is told that Mnesia starts.
+    _ = Place.open()
+    if is_atom(tab), do: delete_beside(tab)
 
     _ =
       with {:"$magnesia_error", _reason} = failure <- Engine.table_delete(Names.ref(tab)) do
@@ -187,6 +198,23 @@ defmodule Magnesia.Backend.Tables do
       end
 
     Names.forget(tab)
+  end
+
+  defp delete_beside(tab) do
+    Enum.each(indexes(tab), &delete/1)
+    # A restore that recreates tables makes an ets table of an external one too, and the next
+    # one ends Mnesia over it.
+    if external?(tab) and :ets.info(tab, :owner) == Process.whereis(:mnesia_monitor) do
+      :ets.delete(tab)
+    end
+  end
+
+  defp external?(tab) do
+    key = {tab, :storage_type}
+    match?([{^key, {:ext, _alias, Backend}}], :ets.lookup(:mnesia_gvar, key))
+  rescue
+    # Mnesia is only about to start.
+    ArgumentError -> false
   end
 
   @doc "Size in rows, memory in words; nothing else is known here."
