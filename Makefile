@@ -8,11 +8,12 @@ export ELIXIR_ERL_OPTIONS := +fnu $(ELIXIR_ERL_OPTIONS)
 SEEDS ?= 2000
 RUNS ?= 60
 
-.PHONY: help setup build test demo bench guard parity crash long lint doc clean
+.PHONY: help setup build test otp27 demo bench guard parity crash long lint doc clean
 
 help:
 	@echo 'make demo                 moves a Mnesia database into Magnesia, compares, shows times'
 	@echo 'make test                 all tests'
+	@echo 'make otp27                all tests on OTP 27 and its Elixir, out of Debian 13, as root'
 	@echo 'make bench                every figure; make bench ONLY=read.set for a part'
 	@echo 'make guard                instructions of the small kernels against the baseline'
 	@echo 'make parity SEEDS=2000    Magnesia against stock Mnesia: random scripts, same answers'
@@ -31,6 +32,12 @@ build: setup
 test: setup
 	cargo test --workspace --exclude magnesia-nif --locked
 	mix test
+
+# Rust is tested by this machine's cargo, with the erl of OTP 27 for a referee.
+otp27: setup
+	scripts/otp27 cargo test --workspace --exclude magnesia-nif --locked
+	scripts/otp27 mix compile --warnings-as-errors --force
+	scripts/otp27 mix test
 
 demo: setup
 	mix magnesia.demo $(if $(QUICK),--quick)
