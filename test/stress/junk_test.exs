@@ -30,7 +30,7 @@ defmodule Magnesia.Stress.JunkTest do
   end
 
   test "every native function survives junk", %{seed: seed, dir: dir} = context do
-    properties = Native.schema_properties()
+    properties = Native.schema_properties(:main)
     functions = for {f, a} <- Native.module_info(:exports), f not in @not_native, do: {f, a}
     assert {:tx_read, 4} in functions and length(functions) > 60
     batch = 30
@@ -45,8 +45,8 @@ defmodule Magnesia.Stress.JunkTest do
     end
 
     # Definitions and tables went apart: below the public functions nothing keeps them together.
-    for table <- Native.tables(), do: :ok = Native.table_delete(table)
-    :ok = Native.set_schema_properties(properties)
+    for table <- Native.tables(:main), do: :ok = Native.table_delete(table)
+    :ok = Native.set_schema_properties(:main, properties)
     :stopped = :magnesia.stop()
     :ok = :magnesia.start()
     usable(context)

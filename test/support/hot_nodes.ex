@@ -13,7 +13,7 @@ defmodule Magnesia.HotNodes do
           options: keyword()
         }
 
-  @doc "Starts a VM; `ram: true` for a Mnesia in memory, `in:` for the directory of an earlier one."
+  @doc "Starts a VM; `ram: true`: a Mnesia in memory, `in:`: the directory of an earlier one."
   @spec start(keyword()) :: peer()
   def start(options \\ []) do
     number = "#{System.pid()}_#{:erlang.unique_integer([:positive])}"

@@ -3,8 +3,9 @@
 //! [`Table`] is what an operation looks up and uses; a change of definition makes a new `Table`
 //! over the same rows. Every write maintains the indexes under the lock of the row's segment,
 //! so an index and its rows can't drift apart. Map: [`hashed`] and `segment` are the body of
-//! sets and bags, which [`load`] fills in bulk, `tree` that of ordered sets, `paged` that of tables on disk; [`walk`]
-//! goes over rows, [`body`] chooses between the kinds.
+//! sets and bags, [`load`] fills sets in bulk, `tree` is the body of ordered sets, `paged` that
+//! of tables on disk; [`walk`] goes over rows, [`touch`] asks for their memory ahead, `before`
+//! keeps what a dump's line saw, [`body`] chooses between the kinds.
 //!
 //! Never here: transactions, locks on records, the log, remote copies.
 
