@@ -14,7 +14,9 @@ mod skip;
 
 pub use decode::decode;
 pub use encode::encode;
-pub use limits::{BIG_BYTES_MAX, DEPTH_MAX, INFLATED_BYTES_MAX, Limits, NEW_ATOMS_MAX};
+pub use limits::{
+    BIG_BYTES_MAX, DEPTH_MAX, INFLATED_BYTES_MAX, Limits, MOVED_BYTES_MAX, MOVES_MAX, NEW_ATOMS_MAX,
+};
 pub(crate) use maker::without_maker;
 pub(crate) use skip::external_kind;
 
@@ -101,6 +103,9 @@ pub enum EtfError {
     /// A compressed term that does not inflate to what it says.
     #[error("compressed data is damaged")]
     Compression,
+    /// Unsorted maps nested so deeply that putting them in order takes too much work.
+    #[error("unsorted maps are nested too deeply: over {0} bytes to move to put them in order")]
+    TooUnsorted(usize),
     /// A term of more than the 4 GiB that a packed term may have.
     #[error("a term over 4 GiB")]
     TooLong,

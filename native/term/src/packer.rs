@@ -233,6 +233,11 @@ impl Packer {
 
     /// Closes a map and puts its pairs in key order.
     pub fn map_end(&mut self, mark: Mark) {
+        self.map_end_counted(mark);
+    }
+
+    /// The same; returns how many bytes had to be moved for it, which is none or the whole body.
+    pub(crate) fn map_end_counted(&mut self, mark: Mark) -> usize {
         self.close(mark, 5);
         let body = &self.bytes[mark.0 + 9..];
         let mut pairs: SmallVec<[(&[u8], &[u8]); 8]> = SmallVec::new();
@@ -244,7 +249,7 @@ impl Packer {
             rest = after;
         }
         if pairs.is_sorted_by(|a, b| order::compare_exact(a.0, b.0).is_lt()) {
-            return;
+            return 0;
         }
         pairs.sort_by(|a, b| order::compare_exact(a.0, b.0));
         let sorted: Vec<u8> = pairs
@@ -256,6 +261,7 @@ impl Packer {
         drop(pairs);
         self.bytes.truncate(mark.0 + 9);
         self.bytes.extend_from_slice(&sorted);
+        sorted.len()
     }
 
     fn open(&mut self, tag: u8, count: usize) {

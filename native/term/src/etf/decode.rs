@@ -6,6 +6,7 @@ use std::io::Read;
 use flate2::bufread::ZlibDecoder;
 
 use super::external::{self, atom_name};
+use super::limits::MOVES_MAX;
 use super::{EtfError, Limits, Reader, VERSION, tag};
 use crate::atom::Atom;
 use crate::packer::{Mark, Packer};
@@ -101,6 +102,9 @@ struct Decoding<'a> {
     out: &'a mut Packer,
     stack: Vec<Open>,
     new_atoms: usize,
+    /// Bytes that were moved, and the most that may be, to put maps in order.
+    moved: usize,
+    moved_max: usize,
 }
 
 impl<'a> Decoding<'a> {
@@ -110,10 +114,14 @@ impl<'a> Decoding<'a> {
             out,
             stack: Vec::new(),
             new_atoms: 0,
+            moved: 0,
+            moved_max: limits.moved_bytes,
         }
     }
 
     fn run(mut self, reader: &mut Reader<'_>) -> Result<(), EtfError> {
+        let in_proportion = reader.0.len().saturating_mul(MOVES_MAX);
+        self.moved_max = self.moved_max.saturating_add(in_proportion);
         loop {
             if self.term(reader)? == Step::Prefix {
                 continue;
@@ -155,7 +163,11 @@ impl<'a> Decoding<'a> {
             Shape::Tuple => self.out.tuple_end(open.mark),
             Shape::List | Shape::Tail => self.out.list_end(open.mark),
             Shape::Map => {
-                self.out.map_end(open.mark);
+                let moved = self.out.map_end_counted(open.mark);
+                self.moved = self.moved.saturating_add(moved);
+                if self.moved > self.moved_max {
+                    return Err(EtfError::TooUnsorted(self.moved_max));
+                }
                 if self.out.map_has_double_key(open.mark) {
                     return Err(EtfError::DoubleKey);
                 }

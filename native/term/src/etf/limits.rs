@@ -12,6 +12,10 @@ pub struct Limits {
     pub big_bytes: usize,
     /// Most bytes that a compressed term may inflate to.
     pub inflated_bytes: usize,
+    /// Most bytes that may be moved to put the pairs of maps in order, besides
+    /// [`MOVES_MAX`] times the bytes of the term. Each unsorted map moves all that it holds, so
+    /// maps nested in maps move what is inside again and again.
+    pub moved_bytes: usize,
 }
 
 /// Default of [`Limits::depth`].
@@ -23,6 +27,11 @@ pub const BIG_BYTES_MAX: usize = 64 << 10;
 /// Default of [`Limits::inflated_bytes`]: 16 frames of the largest size.
 pub const INFLATED_BYTES_MAX: usize = 16 * (128 << 20);
 
+/// Default of [`Limits::moved_bytes`].
+pub const MOVED_BYTES_MAX: usize = 64 << 20;
+/// How often each byte of a term may be moved, on average, to put maps in order.
+pub const MOVES_MAX: usize = 64;
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -30,6 +39,7 @@ impl Default for Limits {
             atoms: NEW_ATOMS_MAX,
             big_bytes: BIG_BYTES_MAX,
             inflated_bytes: INFLATED_BYTES_MAX,
+            moved_bytes: MOVED_BYTES_MAX,
         }
     }
 }

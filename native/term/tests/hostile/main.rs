@@ -168,3 +168,53 @@ fn the_kept_inputs_do_no_harm() {
     corpus::replay("etf_decode", bodies::etf_decode);
     corpus::replay("portable_decode", bodies::portable_decode);
 }
+
+/// Maps in maps, each with two pairs: the one that holds the next map first, or last.
+fn nested_maps(depth: usize, is_sorted: bool) -> Vec<u8> {
+    let (small, nested): (&[u8], &[u8]) = (&[97, 1, 97, 0], &[97, 2]);
+    let mut bytes = vec![131];
+    let mut ends = Vec::new();
+    for _ in 0..depth {
+        bytes.extend_from_slice(&[116, 0, 0, 0, 2]);
+        if is_sorted {
+            bytes.extend_from_slice(small);
+        } else {
+            ends.extend_from_slice(small);
+        }
+        bytes.extend_from_slice(nested);
+    }
+    bytes.push(106);
+    bytes.extend_from_slice(&ends);
+    bytes
+}
+
+/// The work to put maps in order is in proportion to the term, however they are nested.
+#[test]
+fn unsorted_maps_move_no_more_bytes_than_in_proportion() {
+    let alone = alone();
+    let limits = |moved_bytes| Limits {
+        moved_bytes,
+        ..Limits::default()
+    };
+    let decode = |depth, is_sorted, moved_bytes| {
+        let mut packer = Packer::new();
+        let bytes = nested_maps(depth, is_sorted);
+        etf::decode(&bytes, &limits(moved_bytes), &mut packer).map(|_| packer.into_bytes())
+    };
+    // A map of 11 bytes becomes one that holds 15 bytes more than the one within it, 7 in the
+    // innermost; the sum of what they hold is moved.
+    let (size, moved) = (|depth| 2 + 11 * depth, |depth| depth * (15 * depth - 1) / 2);
+    let within = (1..).take_while(|&depth| moved(depth) <= etf::MOVES_MAX * (size(depth) - 1));
+    let deepest = within.last().expect("one map is within");
+    assert!(decode(deepest, false, 0).is_ok(), "{deepest}");
+    let error = decode(deepest + 1, false, 0).expect_err("one level more");
+    let most = etf::MOVES_MAX * (size(deepest + 1) - 1);
+    assert_eq!(error, etf::EtfError::TooUnsorted(most));
+    let needed = moved(deepest + 1) - most;
+    assert!(decode(deepest + 1, false, needed).is_ok());
+    assert!(decode(deepest + 1, false, needed - 1).is_err());
+    // What is sorted moves nothing, and gives the same.
+    assert!(decode(100_000, true, 0).is_ok());
+    assert_eq!(decode(deepest, true, 0), decode(deepest, false, 0));
+    drop(alone);
+}
