@@ -19,6 +19,7 @@ mod reaper;
 mod record;
 mod reply;
 mod sink;
+mod slice;
 mod slots;
 mod source;
 mod state;

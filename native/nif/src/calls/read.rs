@@ -9,7 +9,7 @@ use rustler::{Encoder, Env, Term};
 
 use super::SMALL_COUNT_MAX;
 use crate::raw::{self, Word, nif};
-use crate::{atoms, record, reply, sink, state};
+use crate::{atoms, record, reply, sink, slice, state};
 
 nif!("read", 2, Normal, read);
 nif!("read_large", 2, DirtyCpu, read_large);
@@ -86,6 +86,9 @@ impl Collected {
     pub(crate) fn finish<'a>(&self, env: Env<'a>) -> Term<'a> {
         if self.is_over {
             return atoms::large().encode(env);
+        }
+        if !self.more.is_empty() {
+            slice::charge_rows(env, self.more.len());
         }
         let cons = |tail, &head: &Word| raw::cons_word(env, head, tail);
         let rest = self.more.iter().rev().fold(raw::nil_word(), cons);

@@ -14,7 +14,7 @@ use magnesia_term::{Atom, Packer, Row};
 use rustler::{Encoder, Env, Resource, ResourceArc, Term};
 
 use crate::raw::{self, Word, nif};
-use crate::{atoms, reaper, record, reply, sink, source, state};
+use crate::{atoms, reaper, record, reply, sink, slice, source, state};
 
 nif!("select_all", 2, Normal, select_all);
 nif!("select_all_more", 2, Normal, select_all_more);
@@ -123,7 +123,7 @@ fn gather<'a>(env: Env<'a>, cursor: &Cursor, mut list: Word) -> Term<'a> {
         Err(error) => reply::table(env, &error),
         Ok(step) => match step.next {
             Some(next) => {
-                rustler::schedule::consume_timeslice(env, 40);
+                slice::charge(env, slice::STEP_NANOS);
                 (atoms::more(), ResourceArc::new(Held(next)), list).encode(env)
             }
             None if is_reversed(cursor.table(), cursor) => (atoms::done(), list).encode(env),
@@ -173,6 +173,12 @@ fn chunk<'a>(env: Env<'a>, cursor: &Cursor, limit: usize) -> Term<'a> {
     });
     let cons = |tail, &head: &Word| raw::cons_word(env, head, tail);
     let list = raw::term(env, words.iter().rev().fold(raw::nil_word(), cons));
+    match &step {
+        Ok(step) if step.next.is_some() && words.len() < budget.matches => {
+            slice::charge(env, slice::STEP_NANOS);
+        }
+        _ => slice::charge_rows(env, words.len()),
+    }
     match step {
         Err(error) => reply::table(env, &error),
         Ok(step) => match step.next {

@@ -13,7 +13,7 @@ use super::SMALL_COUNT_MAX;
 use super::read::{Collected, rows_of_key};
 use crate::raw::{self, Word, nif};
 use crate::slots::{self, Running};
-use crate::{atoms, mail, record, reply, sink, state};
+use crate::{atoms, mail, record, reply, sink, slice, state};
 
 nif!("tx_new", 0, Normal, tx_new);
 nif!("tx_begin", 1, Normal, tx_begin);
@@ -133,6 +133,9 @@ fn commit<'a>(env: Env<'a>, mut running: Running, is_synced: Term<'a>) -> Term<'
         &engine.counters().failures
     };
     counter.fetch_add(1, Ordering::Relaxed);
+    if let Ok(Some(_)) = committed {
+        slice::charge(env, slice::LOGGED_NANOS);
+    }
     match committed {
         Ok(Some(lsn)) if is_synced.decode().unwrap_or(false) => {
             let (owner, token) = (slots::owner(env), NEXT_SYNC.fetch_add(1, Ordering::Relaxed));

@@ -10,7 +10,7 @@ use magnesia_term::{View, packed};
 use rustler::{Encoder, Env, Term};
 
 use crate::raw::{self, nif};
-use crate::{atoms, record, reply, sink, state};
+use crate::{atoms, record, reply, sink, slice, state};
 
 nif!("write", 2, Normal, write);
 nif!("delete", 2, Normal, delete);
@@ -39,6 +39,7 @@ fn with_writable<'a>(
 #[inline]
 fn put<'a>(env: Env<'a>, name: Term<'a>, table: &Table, op: Op<'_>) -> Term<'a> {
     if table.definition().storage.is_durable() {
+        slice::charge(env, slice::LOGGED_NANOS);
         return state::with_database_of(env, name, |database, _| {
             reply::done(env, database.write(table, op))
         });
@@ -87,6 +88,9 @@ fn update_counter<'a>(env: Env<'a>, [name, key, increment]: [Term<'a>; 3]) -> Te
         };
         if !matches!(packed::view(&increment), View::Int(_) | View::Big { .. }) {
             return reply::error(env, atoms::badarg());
+        }
+        if definition.storage.is_durable() {
+            slice::charge(env, slice::LOGGED_NANOS);
         }
         record::with_packed(env, key, |key| {
             state::with_database_of(env, name, |database, _| {
