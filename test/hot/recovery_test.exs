@@ -5,7 +5,7 @@ defmodule Magnesia.Hot.RecoveryTest do
   use Magnesia.HotCase
 
   alias Magnesia.Backend
-  alias Magnesia.Backend.{Alarm, Owner, Place, Tables}
+  alias Magnesia.Backend.Place
   alias Magnesia.{Engine, HotLoad, HotNodes, Pair}
 
   @moduletag :ram
@@ -60,6 +60,93 @@ defmodule Magnesia.Hot.RecoveryTest do
     [a, b] = Enum.map([:a, :b], &HotNodes.rows(peer, &1))
     assert a == for(k <- 1..100, do: {:a, k, :fine, 0}) ++ [{:a, 101, :boom, 0}]
     assert b == for(k <- 1..100, do: {:b, k, :fine, 0})
+  end
+
+  test "after an orderly end Mnesia's log is run through, and counters don't count twice" do
+    peer = HotNodes.start()
+    HotNodes.cluster([peer])
+
+    for {tab, alias_name} <- [a: :magnesia_disc, b: :magnesia_disc_only] do
+      options = [{:attributes, [:k, :v]}, {alias_name, [peer.node]}]
+      {:atomic, :ok} = HotNodes.mnesia(peer, :create_table, [tab, options])
+      :ok = HotNodes.mnesia(peer, :dirty_write, [{tab, :written, 10}])
+      for _ <- 1..5, do: HotNodes.mnesia(peer, :dirty_update_counter, [tab, :written, 1])
+      for _ <- 1..7, do: HotNodes.mnesia(peer, :dirty_update_counter, [tab, :alone, 1])
+    end
+
+    HotNodes.stop(peer)
+    peer = HotNodes.again(peer)
+    HotNodes.load(peer)
+
+    for tab <- [:a, :b] do
+      assert HotNodes.rows(peer, tab) == [{tab, :alone, 7}, {tab, :written, 15}]
+    end
+
+    # The epoch goes on only where a crash may have left indexes behind.
+    assert HotNodes.call(peer, Place, :epoch, []) == 1
+    refute HotNodes.call(peer, Place, :ahead?, [])
+    HotNodes.kill(peer)
+    peer = HotNodes.again(peer)
+    HotNodes.load(peer)
+    assert HotNodes.call(peer, Place, :epoch, []) == 2
+    assert HotNodes.call(peer, Place, :ahead?, [])
+  end
+
+  test "an index that fell behind its table in a crash is built anew" do
+    peer = HotNodes.start()
+    HotNodes.cluster([peer])
+    options = [attributes: [:k, :v], index: [:v], magnesia_disc: [peer.node]]
+    {:atomic, :ok} = HotNodes.mnesia(peer, :create_table, [:a, options])
+    for k <- 1..20, do: :ok = HotNodes.mnesia(peer, :dirty_write, [{:a, k, 1}])
+    # The row changes and the index doesn't, as when a VM dies between the two.
+    :ok = HotNodes.call(peer, Engine, :write, [[:a], {:a, 1, 2}])
+    assert HotNodes.mnesia(peer, :dirty_index_read, [:a, 2, :v]) == []
+    HotNodes.kill(peer)
+    peer = HotNodes.again(peer)
+    HotNodes.load(peer)
+    assert HotNodes.mnesia(peer, :dirty_index_read, [:a, 2, :v]) == [{:a, 1, 2}]
+    assert length(HotNodes.mnesia(peer, :dirty_index_read, [:a, 1, :v])) == 19
+  end
+
+  test "a full disk refuses new writes with the reason, and takes them when there is room" do
+    # Mnesia's own log stays short, so that it isn't the first to meet the limit.
+    peer = HotNodes.start(mnesia: [dump_log_write_threshold: 20])
+    HotNodes.cluster([peer])
+
+    for {tab, alias_name} <- [d: :magnesia_disc, r: :magnesia_ram] do
+      options = [{:attributes, [:k, :v]}, {alias_name, [peer.node]}]
+      {:atomic, :ok} = HotNodes.mnesia(peer, :create_table, [tab, options])
+    end
+
+    limit(peer, "600000:unlimited")
+    text = String.duplicate("x", 4000)
+    assert written = fill(peer, text, 1)
+    assert {:aborted, {:magnesia, reason}} = last(peer, text)
+    assert is_binary(reason)
+    assert HotNodes.call(peer, Backend, :alarm, []) == reason
+    # Rows are read, tables in memory are written.
+    assert [{:d, 1, ^text}] = HotNodes.mnesia(peer, :dirty_read, [:d, 1])
+    assert :ok = HotNodes.mnesia(peer, :dirty_write, [{:r, 1, text}])
+
+    limit(peer, "unlimited:unlimited")
+    Pair.until(fn -> HotNodes.call(peer, Backend, :alarm, []) == nil end)
+    assert {:atomic, :ok} = last(peer, text)
+    assert HotNodes.mnesia(peer, :table_info, [:d, :size]) >= written
+  end
+
+  defp limit(peer, bytes) do
+    {_, 0} = System.cmd("prlimit", ["--pid", peer.os_pid, "--fsize=#{bytes}"])
+  end
+
+  defp fill(peer, text, k) do
+    case HotNodes.mnesia(peer, :sync_dirty, [&:mnesia.dirty_write/1, [{:d, k, text}]]) do
+      :ok when k < 2000 -> fill(peer, text, k + 1)
+      {:error, {:magnesia, _}} -> k - 1
+    end
+  end
+
+  defp last(peer, text) do
+    HotNodes.mnesia(peer, :transaction, [&:mnesia.write/1, [{:d, :last, text}]])
   end
 
   # A different moment in each round, by what was written.

@@ -22,11 +22,14 @@ defmodule Magnesia.HotCase do
     name = "magnesia-hot-#{System.pid()}-#{:erlang.unique_integer([:positive])}"
     dir = Path.join(System.tmp_dir!(), name)
     Application.put_env(:mnesia, :dir, String.to_charlist(dir))
+    Application.put_env(:mnesia, :core_dir, String.to_charlist(System.tmp_dir!()))
 
     on_exit(fn ->
       :mnesia.stop()
       File.rm_rf!(dir)
       Application.delete_env(:mnesia, :dir)
+      Application.delete_env(:mnesia, :core_dir)
+      for core <- Path.wildcard(Path.join(System.tmp_dir!(), "MnesiaCore.*")), do: File.rm(core)
     end)
 
     unless context[:ram], do: :ok = :mnesia.create_schema([node()])

@@ -13,7 +13,7 @@ defmodule Magnesia.HotNodes do
           options: keyword()
         }
 
-  @doc "Starts a VM; `ram: true`: a Mnesia in memory, `in:`: the directory of an earlier one."
+  @doc "Starts a VM; `name`, `dir` and Mnesia's settings in `mnesia` may be given."
   @spec start(keyword()) :: peer()
   def start(options \\ []) do
     number = "#{System.pid()}_#{:erlang.unique_integer([:positive])}"
@@ -31,13 +31,16 @@ defmodule Magnesia.HotNodes do
             [~c"-kernel", ~c"prevent_overlapping_partitions", ~c"false"]
       })
 
-    :ok = :peer.call(pid, :application, :set_env, [:mnesia, :dir, String.to_charlist(dir)])
+    for {key, value} <- [{:dir, String.to_charlist(dir)} | options[:mnesia] || []] do
+      :ok = :peer.call(pid, :application, :set_env, [:mnesia, key, value])
+    end
+
     {:ok, _} = :peer.call(pid, :application, :ensure_all_started, [:elixir])
     {:ok, _} = :peer.call(pid, :application, :ensure_all_started, [:logger])
     os_pid = pid |> :peer.call(:os, :getpid, []) |> List.to_string()
     options = Keyword.merge(options, name: name, dir: dir)
     peer = %{pid: pid, node: node, dir: dir, os_pid: os_pid, options: options}
-    ExUnit.Callbacks.on_exit({__MODULE__, dir, os_pid}, fn -> stop(peer, remove: true) end)
+    ExUnit.Callbacks.on_exit({__MODULE__, dir, os_pid}, fn -> remove(peer) end)
     peer
   end
 
@@ -66,12 +69,16 @@ defmodule Magnesia.HotNodes do
   @spec again(peer()) :: peer()
   def again(peer), do: start(peer.options)
 
-  @doc "Ends a VM in good order."
-  @spec stop(peer(), keyword()) :: :ok
-  def stop(peer, options \\ []) do
+  @doc "Stops Mnesia in good order and ends its VM."
+  @spec stop(peer()) :: :ok
+  def stop(peer) do
+    :stopped = mnesia(peer, :stop, [])
+    :peer.stop(peer.pid)
+  end
+
+  defp remove(peer) do
     if Process.alive?(peer.pid), do: :peer.stop(peer.pid)
-    if options[:remove], do: File.rm_rf!(peer.dir)
-    :ok
+    File.rm_rf!(peer.dir)
   end
 
   @doc "Starts Mnesia on some VMs as one cluster with its schema on disk and the aliases."
