@@ -18,7 +18,7 @@ help:
 	@echo 'make guard                instructions of the small kernels against the baseline'
 	@echo 'make parity SEEDS=2000    Magnesia against stock Mnesia: random scripts, same answers'
 	@echo 'make crash RUNS=60        kill -9 in the middle of writing, then check what is there'
-	@echo 'make long                 the long tier; adds a line to history/long.csv'
+	@echo 'make long                 the long tier, with fuzzing, sanitizers and mutants'
 	@echo 'make lint                 formats, clippy, warnings, dialyzer, documentation'
 	@echo 'make setup build doc clean'
 
