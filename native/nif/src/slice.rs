@@ -14,6 +14,8 @@ use rustler::schedule::consume_timeslice;
 
 /// One write into the log and the tables.
 pub(crate) const LOGGED_NANOS: u32 = 3_000;
+/// One operation of a transaction: its lock and its place among the own operations.
+pub(crate) const LOCKED_NANOS: u32 = 400;
 /// One row made into a term, beyond the first of a call.
 pub(crate) const ROW_NANOS: u32 = 100;
 /// A step of a query that has looked at as many rows as it may.
@@ -28,6 +30,7 @@ thread_local! {
 }
 
 /// Charges the calling process for some work.
+#[inline]
 pub(crate) fn charge(env: Env<'_>, nanos: u32) {
     let owed = OWED.get().saturating_add(nanos);
     OWED.set(owed % PART_NANOS);

@@ -297,6 +297,7 @@ fn lock_and<'a>(
     let Some(wanted) = wanted(lock) else {
         return reply::error(env, atoms::badarg());
     };
+    slice::charge(env, slice::LOCKED_NANOS);
     let Running {
         database,
         transaction,
