@@ -111,7 +111,7 @@ defmodule Magnesia.Backend do
   defdelegate create_table(alias_name, tab, props), to: Tables, as: :create
 
   @doc false
-  @spec load_table(alias_name(), table(), term(), keyword()) :: :ok
+  @spec load_table(alias_name(), table(), term(), keyword()) :: :ok | {:error, String.t()}
   def load_table(alias_name, tab, :restore, props), do: Tables.restore(alias_name, tab, props)
   def load_table(alias_name, tab, reason, _props), do: Tables.load(alias_name, tab, reason)
 

@@ -30,10 +30,11 @@ defmodule Magnesia.Backend.Ahead do
 
   # A dirty operation inside a transaction is none of the store's.
   defp first(tid, store, tab, key, record, operation) do
-    if {{tab, key}, record, operation} in :ets.lookup(store, {tab, key}) do
-      _ = :erlang.put(__MODULE__, tid)
-      _ = Engine.log_ahead(operations(:ets.tab2list(store)))
-    end
+    _ =
+      if {{tab, key}, record, operation} in :ets.lookup(store, {tab, key}) do
+        _ = :erlang.put(__MODULE__, tid)
+        Engine.log_ahead(operations(:ets.tab2list(store)))
+      end
 
     :ok
   catch

@@ -70,6 +70,7 @@ defmodule Magnesia.Backend.Cursor do
   defp ended([]), do: :"$end_of_table"
   defp ended(rows), do: {rows, :"$end_of_table"}
 
+  @spec refuse(Engine.failure(), Magnesia.Backend.table()) :: no_return()
   defp refuse({:"$magnesia_error", :badarg}, _tab), do: :erlang.error(:badarg)
   defp refuse(failure, tab), do: Refusal.read(failure, tab)
 

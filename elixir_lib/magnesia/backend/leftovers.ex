@@ -20,9 +20,10 @@ defmodule Magnesia.Backend.Leftovers do
       put_all(changes, ref)
       _ = File.rm(changes)
       _ = File.rm(:mnesia_lib.tab2dcd(tab))
+      :ok
+    else
+      :ok
     end
-
-    :ok
   end
 
   defp put_all(file, ref) do
@@ -35,7 +36,7 @@ defmodule Magnesia.Backend.Leftovers do
 
       _open ->
         put_from(:disk_log.chunk(log, :start), log, ref)
-        :disk_log.close(log)
+        :ok = :disk_log.close(log)
     end
   end
 

@@ -18,10 +18,6 @@ defmodule Magnesia.Backend.Names do
   def ref(tab) when is_atom(tab), do: [tab]
   def ref(tab), do: :persistent_term.get({__MODULE__, tab}, [])
 
-  @doc "Tells whether a table of this name is known."
-  @spec known?(Magnesia.Backend.table()) :: boolean()
-  def known?(tab), do: is_tuple(Engine.table_definition(ref(tab))) and ref(tab) != []
-
   @doc "Calls `create` with a free engine name until one is taken, and keeps it."
   @spec create(Magnesia.Backend.table(), (ref() -> :ok | Engine.failure())) ::
           :ok | Engine.failure()

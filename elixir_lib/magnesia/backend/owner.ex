@@ -75,7 +75,7 @@ defmodule Magnesia.Backend.Owner do
   @impl true
   def handle_info(:tick, state) do
     _ = Engine.sync_log(:hot)
-    if Alarm.reason(), do: look_again()
+    _ = if Alarm.reason(), do: look_again()
     _ = tick()
     {:noreply, state}
   end

@@ -140,7 +140,7 @@ defmodule Magnesia.Backend.Tables do
   end
 
   def load(_alias, tab, :startup) do
-    if Place.ahead?(), do: set_access(tab, :read_only)
+    _ = if Place.ahead?(), do: set_access(tab, :read_only)
     doubt_indexes(tab)
   end
 
@@ -163,7 +163,7 @@ defmodule Magnesia.Backend.Tables do
   @doc "Ends what `load/3` began."
   @spec close(Backend.table()) :: :ok
   def close(tab) do
-    if replaying?(tab), do: set_access(tab, :read_write)
+    _ = if replaying?(tab), do: set_access(tab, :read_write)
     :ok
   end
 
@@ -248,7 +248,7 @@ defmodule Magnesia.Backend.Tables do
     ref = Names.ref(index)
     epoch = if consistent?, do: Place.epoch()
     # Mnesia fixes a table to build an index, and leaves it so.
-    if consistent?, do: unfix(index)
+    _ = if consistent?, do: unfix(index)
 
     _ =
       with {_, _, _, _, _, access, %{consistent: there} = properties} when there != epoch <-
