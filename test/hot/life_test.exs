@@ -191,6 +191,22 @@ defmodule Magnesia.Hot.LifeTest do
     assert rows(tab) == []
   end
 
+  @tag capture_log: true
+  test "new code is taken while tables are in use; the native library stays until a restart" do
+    tab = create(:magnesia_ram, :t)
+    :ok = :mnesia.dirty_write({tab, 1, 2, 3})
+
+    for module <- [Backend, Owner, Place, Engine] do
+      :code.purge(module)
+      assert {:module, ^module} = :code.load_file(module)
+    end
+
+    assert {:error, :on_load_failure} = :code.load_file(Magnesia.Native)
+    assert rows(tab) == [{tab, 1, 2, 3}]
+    :ok = :mnesia.dirty_write({tab, 2, 2, 3})
+    assert length(rows(tab)) == 2
+  end
+
   test "both databases live beside each other" do
     :ok = Engine.open(nil, %{})
     on_exit(fn -> Engine.close() end)

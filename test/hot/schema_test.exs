@@ -6,6 +6,7 @@ defmodule Magnesia.Hot.SchemaTest do
 
   alias Magnesia.Backend
   alias Magnesia.Engine
+  alias Magnesia.Pair
 
   @stock [:ram_copies, :disc_copies, :disc_only_copies]
   @volatile [:ram_copies, :magnesia_ram]
@@ -198,5 +199,29 @@ defmodule Magnesia.Hot.SchemaTest do
     :ok = :mnesia.start()
     create(:magnesia_disc, :t)
     assert rows(tab) == []
+  end
+
+  test "tables that Mnesia has no more are deleted after its start" do
+    for tab <- [:kept, :gone], do: fill(create(:magnesia_disc, tab, index: [:v]), 10)
+    :stopped = :mnesia.stop()
+    :ok = :mnesia.start()
+    # Mnesia's own record of the table goes, as when another node deleted it meanwhile.
+    {:ok, :schema} = forget(:gone)
+    :ok = :mnesia.start()
+    :ok = :mnesia.wait_for_tables([:kept], 10_000)
+    Pair.until(fn -> :gone not in Engine.tables(:hot) end)
+    assert length(rows(:kept)) == 10
+    assert length(Engine.tables(:hot)) == 2
+  end
+
+  defp forget(tab) do
+    :stopped = :mnesia.stop()
+    file = :filename.join(Application.get_env(:mnesia, :dir), ~c"schema.DAT")
+    {:ok, schema} = :dets.open_file(:schema, file: file, keypos: 2)
+    :ok = :dets.delete(schema, tab)
+    :ok = :dets.close(schema)
+    # What Mnesia's log says of the table would bring it back.
+    File.rm(:filename.join(Application.get_env(:mnesia, :dir), ~c"LATEST.LOG"))
+    {:ok, schema}
   end
 end

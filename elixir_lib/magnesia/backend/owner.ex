@@ -5,7 +5,8 @@ defmodule Magnesia.Backend.Owner do
 
   Tables need no process: no call passes through here, and when this one is killed the database
   stays as it is and the next one takes it over. Every second it has what was written survive a
-  power cut, and looks whether a disk that failed takes writes again. It decides nothing else.
+  power cut, and looks whether a disk that failed takes writes again; tables that were found at the
+  opening and that Mnesia knows no more are deleted. It decides nothing else.
   """
 
   use GenServer
@@ -13,6 +14,7 @@ defmodule Magnesia.Backend.Owner do
   alias Magnesia.Backend.Alarm
   alias Magnesia.Backend.Place
   alias Magnesia.Backend.Refusal
+  alias Magnesia.Backend.Tables
   alias Magnesia.Engine
 
   @every_ms 1000
@@ -27,7 +29,8 @@ defmodule Magnesia.Backend.Owner do
       _started -> :ok
     end
   catch
-    :exit, {:noproc, _call} -> {:error, "Mnesia is not running on #{node()}"}
+    # It isn't there, or it is about to stop.
+    :exit, _reason -> {:error, "Mnesia is not running on #{node()}"}
   end
 
   defp words(text) when is_binary(text), do: text
@@ -48,7 +51,7 @@ defmodule Magnesia.Backend.Owner do
     case take_over() do
       :ok ->
         _ = tick()
-        {:ok, nil}
+        {:ok, Tables.found()}
 
       {:error, reason} ->
         {:stop, reason}
@@ -73,14 +76,26 @@ defmodule Magnesia.Backend.Owner do
   defp tick, do: Process.send_after(self(), :tick, @every_ms)
 
   @impl true
-  def handle_info(:tick, state) do
+  def handle_info(:tick, found) do
     _ = Engine.sync_log(:hot)
     _ = if Alarm.reason(), do: look_again()
     _ = tick()
-    {:noreply, state}
+    {:noreply, sort_out(found)}
   end
 
   def handle_info(_message, state), do: {:noreply, state}
+
+  # When Mnesia has its schema it is known which of the tables that were found are still its own.
+  defp sort_out([]), do: []
+
+  defp sort_out(found) do
+    if :mnesia.system_info(:is_running) == :yes do
+      Tables.delete_strays(found)
+      []
+    else
+      found
+    end
+  end
 
   defp look_again do
     case Place.probe() do

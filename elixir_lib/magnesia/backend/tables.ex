@@ -217,6 +217,31 @@ defmodule Magnesia.Backend.Tables do
     ArgumentError -> false
   end
 
+  @typedoc "A data table with its cookie."
+  @type found :: {atom(), term()}
+
+  @doc "The data tables there are; retainers of checkpoints, which end with Mnesia, are deleted."
+  @spec found() :: [found()]
+  def found do
+    tables = all()
+    for {{_, :retainer, _} = retainer, _name} <- tables, do: delete(retainer)
+    for {tab, _name} when is_atom(tab) <- tables, do: {tab, cookie(tab)}
+  end
+
+  @doc "Deletes those of some tables that Mnesia doesn't have here and nobody made anew."
+  @spec delete_strays([found()]) :: :ok
+  def delete_strays(found) do
+    for {tab, cookie} <- found, not external?(tab), cookie(tab) == cookie, do: delete(tab)
+    :ok
+  end
+
+  defp cookie(tab) do
+    case Engine.table_definition([tab]) do
+      {_, _, _, _, _, _, %{cookie: cookie}} -> cookie
+      _none -> nil
+    end
+  end
+
   @doc "Size in rows, memory in words; nothing else is known here."
   @spec info(Backend.table(), atom()) :: term()
   def info(tab, :size), do: number(Engine.size(Names.ref(tab)))
