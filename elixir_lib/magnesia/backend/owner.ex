@@ -5,8 +5,8 @@ defmodule Magnesia.Backend.Owner do
 
   Tables need no process: no call passes through here, and when this one is killed the database
   stays as it is and the next one takes it over. Every second it has what was written survive a
-  power cut, and looks whether a disk that failed takes writes again; tables that were found at the
-  opening and that Mnesia knows no more are deleted. It decides nothing else.
+  power cut, and looks whether a disk that failed takes writes again; tables that were found at
+  the opening and that Mnesia knows no more are deleted. It decides nothing else.
   """
 
   use GenServer
