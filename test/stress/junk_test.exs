@@ -17,7 +17,10 @@ defmodule Magnesia.Stress.JunkTest do
   @calls String.to_integer(System.get_env("MAGNESIA_JUNK", "6000"))
   # Loading, what a module says of itself, and what ends the database under test.
   @not_native [:load, :module_info, :__info__, :close, :detach]
-  @directories [:open, :has_database, :create, :destroy, :attach]
+  @directories [:has_database, :create, :destroy]
+  # These say first which of the two databases they mean.
+  @sided [:open, :attach, :dump_log, :sync_log, :log_info, :counters, :tables] ++
+           [:schema_properties, :set_schema_properties]
   @not_public [:module_info, :__info__, :behaviour_info, :start_link, :child_spec] ++
                 [:start, :stop, :create_schema, :delete_schema, :wait, :wait_for_tables]
 
@@ -31,6 +34,7 @@ defmodule Magnesia.Stress.JunkTest do
 
   test "every native function survives junk", %{seed: seed, dir: dir} = context do
     properties = Native.schema_properties(:main)
+    hot_tables()
     functions = for {f, a} <- Native.module_info(:exports), f not in @not_native, do: {f, a}
     assert {:tx_read, 4} in functions and length(functions) > 60
     batch = 30
@@ -47,6 +51,8 @@ defmodule Magnesia.Stress.JunkTest do
     # Definitions and tables went apart: below the public functions nothing keeps them together.
     for table <- Native.tables(:main), do: :ok = Native.table_delete(table)
     :ok = Native.set_schema_properties(:main, properties)
+    assert is_list(Native.tables(:hot))
+    :ok = Native.close(:hot)
     :stopped = :magnesia.stop()
     :ok = :magnesia.start()
     usable(context)
@@ -111,6 +117,20 @@ defmodule Magnesia.Stress.JunkTest do
     end
   end
 
+  # The same names in the database of a stock Mnesia, with and without record names.
+  defp hot_tables do
+    :ok = Native.open(:hot, nil, %{})
+
+    for {name, kind, arity} <- [
+          {:junk_set, :set, 3},
+          {:junk_ordered, :ordered_set, 0},
+          {:junk_bag, :bag, 0}
+        ] do
+      ram = [[name], kind, :ram_copies, name, arity, [], :read_write, []]
+      :ok = apply(Native, :table_create, ram)
+    end
+  end
+
   # Runs a fun in a process of its own, which must end before the deadline and find no bug.
   defp watched(what, fun) do
     {pid, ref} = spawn_monitor(fn -> exit({:found, fun.()}) end)
@@ -147,9 +167,17 @@ defmodule Magnesia.Stress.JunkTest do
     arguments =
       for argument <- Junk.arguments(arity), do: if(chance?(1, 4), do: pick(live), else: argument)
 
-    arguments = if function in @directories, do: away(arguments, dir), else: arguments
+    arguments =
+      cond do
+        function in @directories -> away(arguments, dir)
+        function in @sided -> [side(hd(arguments)) | away(tl(arguments), dir)]
+        true -> arguments
+      end
+
     {{function, arguments}, outcome(Native, function, arguments)}
   end
+
+  defp side(argument), do: pick([:main, :hot, :hot, argument])
 
   # A binary names a directory: only one beside the database's own.
   defp away([place | rest], dir) when is_binary(place) do

@@ -30,6 +30,7 @@ defmodule Magnesia.Stress.Junk do
   def argument do
     weighted([
       {6, fn -> pick(@tables) end},
+      {3, fn -> [pick(@tables)] end},
       {4, fn -> pick(@words) end},
       {3, &record/0},
       {2, &match_spec/0},
