@@ -214,6 +214,19 @@ defmodule Magnesia.Hot.SchemaTest do
     assert length(Engine.tables(:hot)) == 2
   end
 
+  @tag capture_log: true
+  test "tables of a schema that was lost are kept" do
+    fill(create(:magnesia_disc, :t), 10)
+    :stopped = :mnesia.stop()
+    dir = Application.get_env(:mnesia, :dir)
+    for file <- ~w(schema.DAT LATEST.LOG), do: File.rm(Path.join(to_string(dir), file))
+    :ok = :mnesia.create_schema([node()], backend_types: Backend.backend_types())
+    :ok = :mnesia.start()
+    owner = Process.whereis(Magnesia.Backend.Owner)
+    Pair.until(fn -> :sys.get_state(owner) == [] end)
+    assert Engine.size([:t]) == 10
+  end
+
   defp forget(tab) do
     :stopped = :mnesia.stop()
     file = :filename.join(Application.get_env(:mnesia, :dir), ~c"schema.DAT")

@@ -8,6 +8,8 @@ defmodule Magnesia.Backend.Tables do
   `{Value, Key}`. Rows are read and written elsewhere.
   """
 
+  require Logger
+
   alias Magnesia.Backend
   alias Magnesia.Backend.Leftovers
   alias Magnesia.Backend.Names
@@ -99,7 +101,7 @@ defmodule Magnesia.Backend.Tables do
   end
 
   defp new(tab, {kind, storage, name, arity}, cookie) do
-    properties = %{table: tab, cookie: cookie, consistent: nil}
+    properties = %{table: tab, cookie: cookie, schema: schema(), consistent: nil}
 
     Names.create(tab, fn ref ->
       Engine.table_create(ref, kind, storage, name, arity, [], :read_write, properties)
@@ -228,11 +230,39 @@ defmodule Magnesia.Backend.Tables do
     for {tab, _name} when is_atom(tab) <- tables, do: {tab, cookie(tab)}
   end
 
-  @doc "Deletes those of some tables that Mnesia doesn't have here and nobody made anew."
+  @doc """
+  Deletes those of some tables that this schema had and has no more, and that nobody made anew.
+
+  Tables of another schema stay, for a schema that was lost may come back from a backup.
+  """
   @spec delete_strays([found()]) :: :ok
   def delete_strays(found) do
-    for {tab, cookie} <- found, not external?(tab), cookie(tab) == cookie, do: delete(tab)
+    for {tab, cookie} <- found, not external?(tab), cookie(tab) == cookie do
+      if of_this_schema?(tab), do: delete(tab), else: warn(tab)
+    end
+
     :ok
+  end
+
+  defp of_this_schema?(tab) do
+    case Engine.table_definition([tab]) do
+      {_, _, _, _, _, _, %{schema: schema}} -> schema != nil and schema == schema()
+      _none -> false
+    end
+  end
+
+  defp warn(tab) do
+    Logger.warning(
+      "Magnesia has rows of a table #{inspect(tab)} that Mnesia doesn't know, made under " <>
+        "another schema. They are kept until a table of that name is created"
+    )
+  end
+
+  # The schema's own cookie: a schema that is made anew has another one.
+  defp schema do
+    :mnesia.table_info(:schema, :cookie)
+  catch
+    :exit, _no_schema_yet -> nil
   end
 
   defp cookie(tab) do
