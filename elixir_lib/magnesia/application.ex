@@ -9,10 +9,14 @@ defmodule Magnesia.Application do
 
   use Application
 
+  alias Magnesia.Backend.Registration
+
   @impl true
   def start(_type, _args) do
-    with :ok <- Magnesia.Backend.Registration.configured() do
-      Supervisor.start_link([Magnesia.Database], strategy: :one_for_one, name: Magnesia.Root)
+    with :ok <- Registration.configured() do
+      registrar = if Registration.configured?(), do: [Magnesia.Backend.Registrar], else: []
+      children = [Magnesia.Database | registrar]
+      Supervisor.start_link(children, strategy: :one_for_one, name: Magnesia.Root)
     end
   end
 end

@@ -121,6 +121,18 @@ defmodule Magnesia.Hot.LifeTest do
     create(:magnesia_ram, :t)
   end
 
+  test "a schema on disk without aliases gets them when Mnesia has started" do
+    :stopped = :mnesia.stop()
+    :ok = :mnesia.delete_schema([node()])
+    :ok = :mnesia.create_schema([node()])
+    registrar = start_supervised!(Magnesia.Backend.Registrar)
+    ref = Process.monitor(registrar)
+    :ok = :mnesia.start()
+    assert_receive {:DOWN, ^ref, :process, ^registrar, :normal}, 10_000
+    {:mnesia_backend_types, types} = :mnesia.read_table_property(:schema, :mnesia_backend_types)
+    assert types == Backend.backend_types()
+  end
+
   test "registering needs a Mnesia that runs" do
     :stopped = :mnesia.stop()
     assert {:aborted, {:node_not_running, _}} = Backend.register()

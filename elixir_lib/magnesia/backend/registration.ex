@@ -5,7 +5,7 @@ defmodule Magnesia.Backend.Registration do
   At run time the newest alias comes first, so the last of the list is registered first. With
   `config :magnesia, hot_tables: true` the application does it at its start: a Mnesia that runs
   is told at once, one that is yet to start finds the aliases in its `schema` setting, which it
-  takes for every schema that it makes. A schema on disk has them in itself.
+  takes for every schema that it makes. Where the schema on disk has none, `Registrar` adds them.
   """
 
   @aliases [:magnesia_ram, :magnesia_disc, :magnesia_disc_only]
@@ -46,14 +46,16 @@ defmodule Magnesia.Backend.Registration do
 
   @doc "Does what the configuration says, at the start of the application."
   @spec configured() :: :ok | {:error, term()}
-  def configured do
-    if Application.get_env(:magnesia, :hot_tables, false), do: prepare(), else: :ok
-  end
+  def configured, do: if(configured?(), do: prepare(), else: :ok)
+
+  @doc "Tells whether the configuration asks for hot tables."
+  @spec configured?() :: boolean()
+  def configured?, do: Application.get_env(:magnesia, :hot_tables, false) == true
 
   defp prepare do
     case :mnesia.system_info(:is_running) do
-      :no -> set_schema()
-      _running -> registered(register())
+      :yes -> registered(register())
+      _not_yet -> set_schema()
     end
   end
 
