@@ -18,6 +18,9 @@ defmodule Magnesia.Backend.Cursor do
 
   @doc "All results."
   @spec all(Magnesia.Backend.alias_name(), Magnesia.Backend.table(), list()) :: list()
+  # The engine refuses what has no clause; ets finds nothing by it.
+  def all(_alias, _tab, []), do: []
+
   def all(_alias, tab, spec) do
     case Engine.select_all(Names.ref(tab), shaped(tab, spec)) do
       rows when is_list(rows) -> rows
@@ -35,6 +38,12 @@ defmodule Magnesia.Backend.Cursor do
   def first(alias_name, tab, spec, :infinity) do
     ended(all(alias_name, tab, spec))
   end
+
+  def first(_alias, _tab, _spec, limit) when not is_integer(limit) or limit < 1 do
+    :erlang.error(:badarg)
+  end
+
+  def first(_alias, _tab, [], _limit), do: :"$end_of_table"
 
   def first(_alias, tab, spec, limit) do
     slice = Engine.select_chunk(Names.ref(tab), shaped(tab, spec), min(limit, @slice_max))
