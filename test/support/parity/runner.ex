@@ -1,10 +1,14 @@
 defmodule Magnesia.Parity.Runner do
   @moduledoc """
   Runs many scripts against two modules and gathers the differences, shrunk. It must never stop at
-  a difference before it has been shrunk, nor report one that does not show twice.
+  a difference before it has been shrunk, nor report one that does not show twice. A module that
+  needs a VM of its own is given as that VM.
   """
 
   alias Magnesia.Parity.{Comparison, Coverage, Generator, Interpreter, Script, Shrink, Subject}
+  alias Magnesia.Parity.Vm
+
+  @type subject :: module | Vm.t()
 
   @type finding :: %{seed: integer, script: Script.t(), difference: Comparison.difference()}
   @type report :: %{
@@ -18,14 +22,11 @@ defmodule Magnesia.Parity.Runner do
   @doc """
   Runs `count` scripts from `first_seed` on. Options: `limit`, how many findings are enough;
   `shrink`, how many runs shrinking one may take; `each`, a fun told every finding at once;
-  `avoid`, quirks that differ on purpose.
+  `avoid`, quirks that differ on purpose; `rewrite`, a fun that takes other such things out.
   """
-  @spec run(module, module, integer, non_neg_integer, keyword) :: report
+  @spec run(subject, subject, integer, non_neg_integer, keyword) :: report
   def run(stock, other, first_seed, count, options \\ []) do
-    Enum.each(Enum.uniq([stock, other]), fn subject ->
-      Subject.start_ram(subject)
-      Subject.fresh_tables(subject)
-    end)
+    Enum.each(Enum.uniq([stock, other]), &fresh/1)
 
     report = %{
       first_seed: first_seed,
@@ -46,16 +47,29 @@ defmodule Magnesia.Parity.Runner do
   end
 
   @doc "The first difference of a script between two modules, or nil."
-  @spec difference(Script.t(), module, module) :: Comparison.difference() | nil
+  @spec difference(Script.t(), subject, subject) :: Comparison.difference() | nil
   def difference(script, stock, other) do
-    left = Interpreter.run(script, stock)
-    Comparison.first_difference(left, Interpreter.run(script, other))
+    left = record(script, stock)
+    Comparison.first_difference(left, record(script, other))
   end
 
+  @doc "Starts a subject with its fixed tables empty."
+  @spec fresh(subject) :: :ok
+  def fresh(%Vm{} = vm), do: Vm.fresh(vm)
+
+  def fresh(subject) do
+    Subject.start_ram(subject)
+    Subject.fresh_tables(subject)
+  end
+
+  defp record(script, %Vm{} = vm), do: Vm.run(vm, script)
+  defp record(script, subject), do: Interpreter.run(script, subject)
+
   defp try_seed(seed, stock, other, options, report) do
-    script = Generator.script(seed, Keyword.get(options, :avoid, []))
-    left = Interpreter.run(script, stock)
-    right = Interpreter.run(script, other)
+    rewrite = Keyword.get(options, :rewrite, & &1)
+    script = rewrite.(Generator.script(seed, Keyword.get(options, :avoid, [])))
+    left = record(script, stock)
+    right = record(script, other)
     coverage = Coverage.add(report.coverage, script, left)
     report = %{report | scripts: report.scripts + 1, coverage: coverage}
 
