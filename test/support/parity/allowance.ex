@@ -27,6 +27,7 @@ defmodule Magnesia.Parity.Allowance do
       record_validation: @all,
       step_from_nowhere: [:ram_copies, :disc_copies],
       empty_specification: [:disc_only_copies],
+      map_in_key: [:disc_only_copies],
       slice_limit: [:disc_only_copies],
       slice_sizes: [:disc_only_copies]
     ]
@@ -84,6 +85,12 @@ defmodule Magnesia.Parity.Allowance do
     %Script{kind: :data, operations: [{:call, :dirty_select, [:s, []]}]}
   end
 
+  def shown(:map_in_key) do
+    write = {:call, :dirty_write, [:b, {:b, %{a: 1}, 1}]}
+    select = {:call, :dirty_select, [:b, [{{:b, %{a: :"$1"}, :_}, [], [:"$_"]}]]}
+    %Script{kind: :data, operations: [write, select]}
+  end
+
   def shown(:slice_limit) do
     %Script{kind: :data, operations: [slices(0)]}
   end
@@ -136,6 +143,10 @@ defmodule Magnesia.Parity.Allowance do
     {:chunks, table, @everything, limit, lock, between}
   end
 
+  defp changed(operation, :map_in_key) do
+    if map_in_key?(operation), do: {:call, :dirty_all_keys, [:b]}, else: operation
+  end
+
   defp changed({:chunks, table, spec, 0, lock, between}, :slice_limit) do
     {:chunks, table, spec, 1, lock, between}
   end
@@ -145,6 +156,14 @@ defmodule Magnesia.Parity.Allowance do
   defp kind({:ets, arguments}, :ets_activity), do: {:async_dirty, arguments}
   defp kind({:activity, :ets}, :ets_activity), do: {:activity, :async_dirty}
   defp kind(kind, _name), do: kind
+
+  defp map_in_key?({_, %{} = key, _}), do: open?(key)
+  defp map_in_key?({_, %{} = key, _, _}), do: open?(key)
+  defp map_in_key?(tuple) when is_tuple(tuple), do: map_in_key?(Tuple.to_list(tuple))
+  defp map_in_key?([head | tail]), do: map_in_key?(head) or map_in_key?(tail)
+  defp map_in_key?(_term), do: false
+
+  defp open?(key), do: inspect(key) =~ ~r/:_|"\$/
 
   defp without_bad_node(options) when is_list(options), do: options -- [ram_copies: [1]]
   defp without_bad_node(argument), do: argument
