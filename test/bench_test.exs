@@ -7,7 +7,7 @@ defmodule Magnesia.BenchTest do
 
   use ExUnit.Case, async: true
 
-  @line ~r/^bench (\S+) magnesia=\d+\.\d (ets|mnesia|file|itself)=\d+\.\d ratio=\d+\.\d\d /
+  @line ~r/^bench (\S+) \w+=\d+\.\d (ets|mnesia|file|itself)=\d+\.\d ratio=\d+\.\d\d /
 
   @names ~w(
     memory.1m read.set.p1 read.set.p2 read.set.p4 read.set.mnesia read.hot write.set.p1
@@ -16,6 +16,12 @@ defmodule Magnesia.BenchTest do
     scan.tenth.ordered ordered.read.general ordered.next.general ordered.write.general
     read.value1k read.value10k index.read index.write2 write.disc.mnesia tx.disc sync.p1 sync.p64
     disconly.write disconly.read start.1m growth.set growth.ordered
+    hot.memory hot.read.p1 hot.read.p1.limit hot.read.p4 hot.read.p4.limit
+    hot.write.p1 hot.write.p1.limit hot.write.p4 hot.write.p4.limit hot.tx.p1
+    hot.tx.p1.limit hot.tx.p4 hot.tx.p4.limit hot.scan hot.scan.limit
+    hot.ordered.read hot.ordered.read.limit hot.ordered.next hot.ordered.next.limit hot.range
+    hot.range.limit hot.disc.start hot.disc.start.limit hot.disconly.read hot.disconly.read.limit
+    hot.disconly.write hot.disconly.write.limit hot.load hot.load.limit
   )
 
   test "every figure has its line, none is missing" do
@@ -34,6 +40,19 @@ defmodule Magnesia.BenchTest do
     assert measured == Enum.filter(@names, &String.starts_with?(&1, "read."))
     assert output =~ "# peer ets: [:set, :public, {:keypos, 2}]"
     assert output =~ ~r/^name +figure +ours +peer +ratio +goal +reached$/m
+  end
+
+  @tag timeout: 120_000
+  test "a smoke run of the hot tables prints a line for each figure and for each limit" do
+    {output, status} = bench(["--smoke", "--only", "hot"])
+    assert status == 0, output
+
+    measured =
+      for line <- String.split(output, "\n"), [_, name, _] <- [Regex.run(@line, line)], do: name
+
+    assert measured == Enum.filter(@names, &String.starts_with?(&1, "hot."))
+    assert output =~ ~r/^bench hot.read.p1.limit noop=/m
+    assert output =~ ~r/^bench hot.read.p1 magnesia=/m
   end
 
   test "help shows examples; an unknown figure is refused" do

@@ -6,7 +6,7 @@ defmodule Magnesia.Bench do
   sides gave different answers, 2 for bad arguments, 0 otherwise.
   """
 
-  alias Magnesia.Bench.{Catalogue, Fixtures, Measures, Report, World}
+  alias Magnesia.Bench.{Catalogue, Fixtures, HotPair, Measures, Report, World}
 
   @usage """
   Usage: mix magnesia.bench [options]
@@ -129,7 +129,12 @@ defmodule Magnesia.Bench do
   defp fixture([%{fixture: fixture} | _] = lines, plan) do
     World.open(plan, fixture)
     built = Fixtures.build(fixture, Enum.map(lines, & &1.peer), plan)
-    Enum.map(lines, fn line -> {line, one(line, built, plan)} end)
+
+    try do
+      Enum.map(lines, fn line -> {line, one(line, built, plan)} end)
+    after
+      HotPair.stop(built)
+    end
   catch
     kind, reason ->
       complain("fixture #{fixture}", kind, reason, __STACKTRACE__)

@@ -3,7 +3,8 @@ defmodule Magnesia.Bench.Catalogue do
   The list of figures: name, what is measured, against which peer, and the ratio to reach.
 
   Order is the order of measuring. Lines of one fixture stand together, so that its tables are
-  built once.
+  built once. Lines that end in `.limit` measure a backend that does nothing in the place of ours
+  and have no goal.
   """
 
   @typedoc "One figure."
@@ -56,7 +57,40 @@ defmodule Magnesia.Bench.Catalogue do
     {:disconly, "disconly.read", "disc_only_copies, dirty_read", "mnesia", 5.0, "ns"},
     {:start, "start.1m", "disc_copies, until usable", "mnesia", 3.0, "ns"},
     {:growth_set, "growth.set", "commit, small against large", "itself", 0.67, "ns"},
-    {:growth_ordered, "growth.ordered", "commit, small against large", "itself", 0.4, "ns"}
+    {:growth_ordered, "growth.ordered", "commit, small against large", "itself", 0.4, "ns"},
+    {:hot_set, "hot.memory", "bytes a row, magnesia_ram", "mnesia", 1.43, "bytes"},
+    {:hot_set, "hot.read.p1", "dirty_read, magnesia_ram", "mnesia", 1.0, "ns"},
+    {:hot_set, "hot.read.p1.limit", "the same, nothing behind Mnesia", "mnesia", 0.0, "ns"},
+    {:hot_set, "hot.read.p4", "the same, 4 processes", "mnesia", 1.0, "ns"},
+    {:hot_set, "hot.read.p4.limit", "the same, nothing behind Mnesia", "mnesia", 0.0, "ns"},
+    {:hot_set, "hot.write.p1", "dirty_write, magnesia_ram", "mnesia", 1.0, "ns"},
+    {:hot_set, "hot.write.p1.limit", "the same, nothing behind Mnesia", "mnesia", 0.0, "ns"},
+    {:hot_set, "hot.write.p4", "the same, 4 processes", "mnesia", 1.5, "ns"},
+    {:hot_set, "hot.write.p4.limit", "the same, nothing behind Mnesia", "mnesia", 0.0, "ns"},
+    {:hot_set, "hot.tx.p1", "transaction: a read and a write", "mnesia", 0.95, "ns"},
+    {:hot_set, "hot.tx.p1.limit", "the same, nothing behind Mnesia", "mnesia", 0.0, "ns"},
+    {:hot_set, "hot.tx.p4", "the same, 4 processes", "mnesia", 0.95, "ns"},
+    {:hot_set, "hot.tx.p4.limit", "the same, nothing behind Mnesia", "mnesia", 0.0, "ns"},
+    {:hot_set, "hot.scan", "dirty_select, 10 % hits, a row", "mnesia", 4.0, "ns"},
+    {:hot_set, "hot.scan.limit", "the same, nothing behind Mnesia", "mnesia", 0.0, "ns"},
+    {:hot_ordered, "hot.ordered.read", "dirty_read, ordered_set", "mnesia", 1.5, "ns"},
+    {:hot_ordered, "hot.ordered.read.limit", "the same, nothing behind Mnesia", "mnesia", 0.0,
+     "ns"},
+    {:hot_ordered, "hot.ordered.next", "dirty_next, ordered_set", "mnesia", 1.5, "ns"},
+    {:hot_ordered, "hot.ordered.next.limit", "the same, nothing behind Mnesia", "mnesia", 0.0,
+     "ns"},
+    {:hot_ordered, "hot.range", "100 rows by guards on the key", "mnesia", 500.0, "ns"},
+    {:hot_ordered, "hot.range.limit", "the same, nothing behind Mnesia", "mnesia", 0.0, "ns"},
+    {:hot_disc, "hot.disc.start", "magnesia_disc, until usable", "mnesia", 3.0, "ns"},
+    {:hot_disc, "hot.disc.start.limit", "the same, nothing behind Mnesia", "mnesia", 0.0, "ns"},
+    {:hot_disconly, "hot.disconly.read", "dirty_read, magnesia_disc_only", "mnesia", 5.0, "ns"},
+    {:hot_disconly, "hot.disconly.read.limit", "the same, nothing behind Mnesia", "mnesia", 0.0,
+     "ns"},
+    {:hot_disconly, "hot.disconly.write", "dirty_write, magnesia_disc_only", "mnesia", 5.0, "ns"},
+    {:hot_disconly, "hot.disconly.write.limit", "the same, nothing behind Mnesia", "mnesia", 0.0,
+     "ns"},
+    {:hot_load, "hot.load", "copy to another node, a row", "mnesia", 1.5, "ns"},
+    {:hot_load, "hot.load.limit", "the same, nothing behind Mnesia", "mnesia", 0.0, "ns"}
   ]
 
   @doc "The lines whose name starts with `prefix`, in the order of measuring."

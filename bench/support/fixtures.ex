@@ -6,7 +6,7 @@ defmodule Magnesia.Bench.Fixtures do
   wanted line asks for that peer, `ets` and `mnesia`.
   """
 
-  alias Magnesia.Bench.{Rows, World}
+  alias Magnesia.Bench.{Hot, Rows, World}
 
   @ets_set [:set, :public, {:keypos, 2}]
   @ets_ordered [:ordered_set, :public, {:keypos, 2}]
@@ -20,7 +20,9 @@ defmodule Magnesia.Bench.Fixtures do
 
   @doc "How many rows the tables of `fixture` hold."
   @spec rows(atom, map) :: pos_integer
-  def rows(fixture, plan) when fixture in [:disc, :disconly, :value, :sync], do: plan.rows_small
+  def rows(fixture, plan) when fixture in [:disc, :disconly, :hot_disconly, :value, :sync],
+    do: plan.rows_small
+
   def rows(fixture, plan) when fixture in [:growth_set, :growth_ordered], do: plan.rows_huge
   def rows(_fixture, plan), do: plan.rows
 
@@ -69,6 +71,10 @@ defmodule Magnesia.Bench.Fixtures do
 
     built
   end
+
+  defp tables(hot, _peers, plan)
+       when hot in [:hot_set, :hot_ordered, :hot_disc, :hot_disconly, :hot_load],
+       do: Hot.build(hot, rows(hot, plan), plan)
 
   defp tables(:growth_set, _peers, plan), do: two_sizes(plan, :set)
   defp tables(:growth_ordered, _peers, plan), do: two_sizes(plan, :ordered_set)

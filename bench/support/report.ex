@@ -4,16 +4,21 @@ defmodule Magnesia.Bench.Report do
 
   A line is `bench <name> magnesia=<figure> <peer>=<figure> ratio=<x>` and then CPU times and the
   unit. Figures are nanoseconds an operation (a row for scans and folds, a start for `start.1m`)
-  or bytes a row; the ratio is the peer's divided by ours, so above 1 we are better.
+  or bytes a row; on a line of a limit, ours is `noop`. The ratio is the
+  peer's divided by ours, so above 1 we are better.
   """
 
   @doc "The line of one figure."
   @spec line(map, map) :: String.t()
   def line(line, result) do
-    "bench #{line.name} magnesia=#{figure(result.ours)} #{line.peer}=#{figure(result.peer)} " <>
-      "ratio=#{ratio_text(result)} cpu_magnesia=#{figure(result.cpu_ours)} " <>
+    ours = if limit?(line), do: "noop", else: "magnesia"
+
+    "bench #{line.name} #{ours}=#{figure(result.ours)} #{line.peer}=#{figure(result.peer)} " <>
+      "ratio=#{ratio_text(result)} cpu_#{ours}=#{figure(result.cpu_ours)} " <>
       "cpu_#{line.peer}=#{figure(result.cpu_peer)} unit=#{line.unit}"
   end
+
+  defp limit?(line), do: String.ends_with?(line.name, ".limit")
 
   @doc "The closing table: each measured figure beside the ratio to reach."
   @spec table([{map, map | :error}]) :: String.t()
@@ -33,9 +38,15 @@ defmodule Magnesia.Bench.Report do
     do: [line.name, line.figure, "failed", "", line.peer, "", goal(line.goal), "no"]
 
   defp table_row({line, result}) do
-    reached = if ratio(result) >= line.goal, do: "yes", else: "no"
+    {goal, reached} =
+      cond do
+        limit?(line) -> {"", "limit"}
+        ratio(result) >= line.goal -> {goal(line.goal), "yes"}
+        true -> {goal(line.goal), "no"}
+      end
+
     {ours, peer} = {human(result.ours, line.unit), human(result.peer, line.unit)}
-    [line.name, line.figure, ours, peer, line.peer, ratio_text(result), goal(line.goal), reached]
+    [line.name, line.figure, ours, peer, line.peer, ratio_text(result), goal, reached]
   end
 
   defp aligned(cells, widths) do

@@ -21,6 +21,10 @@ defmodule Magnesia.Bench.Rows do
   @spec row(atom, term, non_neg_integer) :: tuple
   def row(table, key, i), do: {table, key, first(i), second(i), rem(i, 1000), :active}
 
+  @doc "Row `i` of `table` under the key `i`."
+  @spec numbered(atom, non_neg_integer) :: tuple
+  def numbered(table, i), do: row(table, i, i)
+
   @doc "The first binary of row `i`: 26 bytes, different in every row."
   @spec first(non_neg_integer) :: binary
   def first(i), do: <<"first.value.of.row", i::64>>
