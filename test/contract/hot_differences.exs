@@ -19,12 +19,6 @@
     reason: "Mnesia puts the alias and the module of a backend into this item of information"
   },
   %{
-    name: :step_from_nowhere,
-    reason:
-      "a hashed table that Mnesia has fixed goes on from any key that is missing, as it keeps " <>
-        "no deleted keys; ets goes on from deleted ones alone"
-  },
-  %{
     name: :empty_specification,
     reason: "dets refuses a match specification without a clause; we find nothing, as ets does"
   },

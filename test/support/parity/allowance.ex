@@ -9,7 +9,6 @@ defmodule Magnesia.Parity.Allowance do
   alias Magnesia.Parity.{Order, Script, Storage}
 
   @type name :: atom
-  @steps [:next, :prev, :dirty_next, :dirty_prev]
   @everything [{:_, [], [:"$_"]}]
   @all [:ram_copies, :disc_copies, :disc_only_copies]
 
@@ -25,7 +24,6 @@ defmodule Magnesia.Parity.Allowance do
       ordered_on_disc: @all,
       ets_activity: @all,
       record_validation: @all,
-      step_from_nowhere: [:ram_copies, :disc_copies],
       empty_specification: [:disc_only_copies],
       map_in_key: [:disc_only_copies],
       slice_limit: [:disc_only_copies],
@@ -76,11 +74,6 @@ defmodule Magnesia.Parity.Allowance do
     %Script{kind: :data, operations: [{:call, :table_info, [:s, :record_validation]}]}
   end
 
-  def shown(:step_from_nowhere) do
-    next = {:call, :next, [:s, 1]}
-    %Script{kind: :data, operations: [{:activity, {:transaction, []}, [next], {:return, 1}}]}
-  end
-
   def shown(:empty_specification) do
     %Script{kind: :data, operations: [{:call, :dirty_select, [:s, []]}]}
   end
@@ -124,14 +117,6 @@ defmodule Magnesia.Parity.Allowance do
 
   defp changed({:call, :table_info, [table, :record_validation]}, :record_validation) do
     {:call, :table_info, [table, :record_name]}
-  end
-
-  # First and last tell nothing of hashed tables, as their steps do.
-  defp changed({:call, function, [table, _key]} = step, :step_from_nowhere)
-       when function in @steps do
-    if Script.table(table) |> elem(0) == :ordered_set,
-      do: step,
-      else: {:call, :dirty_first, [table]}
   end
 
   defp changed({:call, function, [table, [] | rest]}, :empty_specification)

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use magnesia_term::key::{Flavour, Key};
@@ -13,6 +13,7 @@ use magnesia_term::{Row, hash};
 use super::bag::BagRows;
 use super::before::Before;
 use super::counts::Counts;
+use super::fixes::Fixes;
 use super::hashed::{Alter, HashKey, Hashed};
 use super::paged::Paged;
 use super::segment::Segment;
@@ -40,7 +41,7 @@ pub struct Body {
     is_indexed: AtomicBool,
     is_changed: AtomicBool,
     pub(crate) before: Before,
-    fixes: AtomicUsize,
+    pub(super) fixes: Fixes,
 }
 
 /// All rows that a table had, out of it.
@@ -83,7 +84,7 @@ impl Body {
             is_indexed: false.into(),
             is_changed: false.into(),
             before: Before::default(),
-            fixes: 0.into(),
+            fixes: Fixes::default(),
         }
     }
 
@@ -292,6 +293,7 @@ impl Body {
     }
 
     fn forget(&self, row: &Row) {
+        self.fixes.note(row.key());
         self.counts.remove(row);
         self.reindex(Some(row), None);
     }
@@ -331,6 +333,7 @@ impl Body {
     /// # Errors
     /// When the rows are on disk and the disk fails.
     pub fn detach(&self) -> Result<Detached, TableError> {
+        self.fixes.note_all();
         let held = self.indexes.load();
         let indexes = || held.iter().map(|index| index.detach()).collect();
         let (rows, indexes) = match &self.store {
@@ -414,21 +417,7 @@ impl Body {
 
     /// Begins or ends a time in which a step goes on from a key that was deleted meanwhile.
     pub fn fix(&self, is_fixed: bool) {
-        // An end without a beginning changes nothing.
-        let change = |fixes: usize| {
-            Some(if is_fixed {
-                fixes.saturating_add(1)
-            } else {
-                fixes.saturating_sub(1)
-            })
-        };
-        self.fixes
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, change)
-            .ok();
-    }
-
-    pub(crate) fn is_fixed(&self) -> bool {
-        self.fixes.load(Ordering::Relaxed) > 0
+        self.fixes.fix(is_fixed);
     }
 
     #[inline]

@@ -5,7 +5,8 @@
 //! so an index and its rows can't drift apart. Map: [`hashed`] and `segment` are the body of
 //! sets and bags, [`load`] fills sets in bulk, `tree` is the body of ordered sets, `paged` that
 //! of tables on disk; [`walk`] goes over rows, [`touch`] asks for their memory ahead, `before`
-//! keeps what a dump's line saw, [`body`] chooses between the kinds.
+//! keeps what a dump's line saw, `fixes` what left a fixed table, [`body`] chooses between the
+//! kinds.
 //!
 //! Never here: transactions, locks on records, the log, remote copies.
 
@@ -13,6 +14,7 @@ pub(crate) mod bag;
 mod before;
 pub mod body;
 mod counts;
+mod fixes;
 pub mod hashed;
 pub mod load;
 mod paged;

@@ -169,7 +169,8 @@ impl Body {
     /// Where to go on from a key of a hashed table, given where it is if it is there.
     fn step(&self, key: &[u8], there: Option<Position>) -> Result<Position, TableError> {
         let gone = || {
-            self.is_fixed()
+            self.fixes
+                .was_there(key)
                 .then(|| self.beyond(&self.row(1, key)))
                 .ok_or(TableError::NoSuchKey)
         };
