@@ -214,6 +214,16 @@ defmodule Magnesia.Hot.SchemaTest do
     assert length(Engine.tables(:hot)) == 2
   end
 
+  @tag :ram
+  test "without a directory a table is not converted, and keeps its rows" do
+    {:atomic, :ok} = :mnesia.create_table(:t, attributes: [:k, :v, :w], ram_copies: [node()])
+    fill(:t, 50)
+    assert {:aborted, {:magnesia, reason}} = Backend.convert(:t, :magnesia_ram)
+    assert reason =~ "schema on disk"
+    assert length(rows(:t)) == 50
+    assert :mnesia.table_info(:t, :storage_type) == :ram_copies
+  end
+
   @tag capture_log: true
   test "tables of a schema that was lost are kept" do
     fill(create(:magnesia_disc, :t), 10)

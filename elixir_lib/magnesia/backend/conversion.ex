@@ -10,18 +10,25 @@ defmodule Magnesia.Backend.Conversion do
   @sound_version [4, 23, 3]
   # What dets can hold is two gigabytes; rows of ours take less memory than there.
   @dets_bytes 1_000_000_000
+  # Mnesia carries the rows over in a file. Without a directory it loses them, or goes down.
+  @no_directory "a change of storage needs a Mnesia with its schema on disk: " <>
+                  ":mnesia.change_table_copy_type(:schema, node(), :disc_copies) comes first"
 
   @doc "See `Magnesia.Backend.convert/3`."
   @spec convert(atom(), atom(), node()) :: {:atomic, :ok} | {:aborted, term()}
   def convert(tab, storage, node) do
-    case way(tab, storage, node) do
-      [] -> :mnesia.change_table_copy_type(tab, node, storage)
-      [between] -> change(tab, node, [between, storage])
+    if node == node() and not :mnesia.system_info(:use_dir) do
+      {:aborted, {:magnesia, @no_directory}}
+    else
+      go(way(tab, storage, node), tab, storage, node)
     end
   catch
     # A table that is not there.
     :exit, {:aborted, reason} -> {:aborted, reason}
   end
+
+  defp go([], tab, storage, node), do: :mnesia.change_table_copy_type(tab, node, storage)
+  defp go([between], tab, storage, node), do: change(tab, node, [between, storage])
 
   defp way(tab, :disc_copies, node) do
     cond do
