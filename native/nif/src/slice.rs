@@ -15,7 +15,7 @@ use rustler::schedule::consume_timeslice;
 /// One write into the log and the tables.
 pub(crate) const LOGGED_NANOS: u32 = 3_000;
 /// One operation of a transaction: its lock and its place among the own operations.
-pub(crate) const LOCKED_NANOS: u32 = 400;
+pub(crate) const LOCKED_NANOS: u32 = 1_000;
 /// One row made into a term, beyond the first of a call.
 pub(crate) const ROW_NANOS: u32 = 100;
 /// A step of a query that has looked at as many rows as it may.
