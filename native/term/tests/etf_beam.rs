@@ -25,8 +25,11 @@ fn decode(bytes: &[u8]) -> Result<Vec<u8>, EtfError> {
     Ok(packer.into_bytes())
 }
 
-/// Ours to the BEAM and back: the same packed bytes; where no form differs between releases,
-/// the same external bytes too.
+/// From this release on a BEAM forgets who made a local fun, and writes its `init` for all.
+const FORGETS_MAKERS: u32 = 27;
+
+/// Ours to the BEAM and back: the same packed bytes, but for the makers that a BEAM forgets;
+/// where no form differs between releases, the same external bytes too.
 fn there_and_back(
     beam: &mut Beam,
     mut generator: Generator,
@@ -34,6 +37,7 @@ fn there_and_back(
     (encode, decode): (Encode, Decode),
 ) -> Result<(), String> {
     let with_names = generator.kinds().with_names;
+    let makers_forgotten = beam.release() >= FORGETS_MAKERS;
     let mut left = count;
     while left > 0 {
         let size = left.min(BATCH);
@@ -41,7 +45,13 @@ fn there_and_back(
         let sent: Vec<_> = terms.iter().map(|term| encode(term)).collect();
         for ((term, sent), back) in terms.iter().zip(&sent).zip(beam.echo(&sent)) {
             let decoded = decode(&back).map_err(|error| format!("{error}: {}", shown(term)))?;
-            if decoded != *term {
+            let same = if makers_forgotten {
+                // With two zeros, as from that release on, this takes out makers and no more.
+                order::zeros_distinct() && order::canonical(&decoded) == order::canonical(term)
+            } else {
+                decoded == *term
+            };
+            if !same {
                 return Err(format!("sent {}\nback {}", shown(term), shown(&decoded)));
             }
             if !with_names && *sent != back {
@@ -143,7 +153,7 @@ const WRONG_DECODERS: [(&str, Decode); 5] = [
 
 #[test]
 fn a_wrong_decoder_is_caught() {
-    let mut beam = Beam::start();
+    let mut beam = start();
     for (name, wrong) in WRONG_DECODERS {
         let outcome = there_and_back(&mut beam, Generator::new(1), 10_000, (encode, wrong));
         assert!(outcome.is_err(), "{name}: not caught");

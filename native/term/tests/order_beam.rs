@@ -155,8 +155,14 @@ fn funs_agree_with_a_beam_whoever_made_them() {
             panic!("{name} differs, the BEAM says {verdict:?}:\n{a}\n{b}");
         }
     }
+    // From OTP 27 on a BEAM names one maker for all of its funs, so these come as one term.
+    let (at_least, at_most) = if beam.release() >= 27 {
+        (0, 0)
+    } else {
+        (terms.len(), pairs.len())
+    };
     assert!(
-        same >= terms.len(),
+        (at_least..=at_most).contains(&same),
         "{same} pairs of one fun by two processes"
     );
 }
