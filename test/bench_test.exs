@@ -34,10 +34,7 @@ defmodule Magnesia.BenchTest do
     {output, status} = bench(["--smoke", "--only", "read."])
     assert status == 0, output
 
-    measured =
-      for line <- String.split(output, "\n"), [_, name, _] <- [Regex.run(@line, line)], do: name
-
-    assert measured == Enum.filter(@names, &String.starts_with?(&1, "read."))
+    assert measured(output) == Enum.filter(@names, &String.starts_with?(&1, "read."))
     assert output =~ "# peer ets: [:set, :public, {:keypos, 2}]"
     assert output =~ ~r/^name +figure +ours +peer +ratio +goal +reached$/m
   end
@@ -47,10 +44,7 @@ defmodule Magnesia.BenchTest do
     {output, status} = bench(["--smoke", "--only", "hot"])
     assert status == 0, output
 
-    measured =
-      for line <- String.split(output, "\n"), [_, name, _] <- [Regex.run(@line, line)], do: name
-
-    assert measured == Enum.filter(@names, &String.starts_with?(&1, "hot."))
+    assert measured(output) == Enum.filter(@names, &String.starts_with?(&1, "hot."))
     assert output =~ ~r/^bench hot.read.p1.limit noop=/m
     assert output =~ ~r/^bench hot.read.p1 magnesia=/m
   end
@@ -76,6 +70,11 @@ defmodule Magnesia.BenchTest do
 
     {output, 1} = elixir(["-e", script])
     assert output =~ "the two sides disagree: 10 rows against 9"
+  end
+
+  # The names of the figures that were printed, in order.
+  defp measured(output) do
+    for line <- String.split(output, "\n"), [_, name, _] <- [Regex.run(@line, line)], do: name
   end
 
   defp bench(arguments), do: elixir(["bench/run.exs" | arguments])
