@@ -7,7 +7,6 @@
 #![allow(missing_docs, reason = "a test")]
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -17,8 +16,8 @@ use magnesia_engine::apply::Op;
 use magnesia_engine::locks::{OwnerId, Wake, Wakeup};
 use magnesia_engine::schema::{AccessMode, Definition, Kind, Shape, Storage};
 use magnesia_engine::table::{Direction, Position};
-use magnesia_store::sim::{Random, SimDisk};
-use magnesia_store::{Disk, DiskFile, Limits, Manifest};
+use magnesia_store::sim::{OpKind, Pass, Random, SimDisk, Watched};
+use magnesia_store::{Disk, Limits, Manifest};
 use magnesia_term::{Atom, Packer};
 use parking_lot::Mutex;
 
@@ -33,72 +32,23 @@ type Hook = Box<dyn FnMut() + Send>;
 /// A disk with something to do amid a dump.
 #[derive(Clone)]
 struct Hooked {
-    disk: SimDisk,
+    disk: Arc<dyn Disk>,
     hook: Arc<Mutex<Option<Hook>>>,
 }
 
-impl Hooked {
-    fn run(&self) {
-        if let Some(hook) = self.hook.lock().as_mut() {
-            hook();
+fn hooked() -> Hooked {
+    let hook: Arc<Mutex<Option<Hook>>> = Arc::default();
+    let kept = Arc::clone(&hook);
+    let watcher = move |kind, name: &str| {
+        if matches!(kind, OpKind::Create | OpKind::Write) && name.starts_with("snap-") {
+            if let Some(hook) = kept.lock().as_mut() {
+                hook();
+            }
         }
-    }
-}
-
-struct HookedFile(Arc<dyn DiskFile>, Hooked);
-
-impl Disk for Hooked {
-    fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        let file = self.disk.create(name)?;
-        if !name.starts_with("snap-") {
-            return Ok(file);
-        }
-        self.run();
-        Ok(Arc::new(HookedFile(file, self.clone())))
-    }
-
-    fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        self.disk.open(name)
-    }
-
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.disk.rename(from, to)
-    }
-
-    fn remove(&self, name: &str) -> io::Result<()> {
-        self.disk.remove(name)
-    }
-
-    fn list(&self) -> io::Result<Vec<String>> {
-        self.disk.list()
-    }
-
-    fn sync_dir(&self) -> io::Result<()> {
-        self.disk.sync_dir()
-    }
-}
-
-impl DiskFile for HookedFile {
-    fn size(&self) -> io::Result<u64> {
-        self.0.size()
-    }
-
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.read_at(offset, buffer)
-    }
-
-    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<usize> {
-        self.1.run();
-        self.0.write_at(offset, bytes)
-    }
-
-    fn truncate(&self, length: u64) -> io::Result<()> {
-        self.0.truncate(length)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.0.sync_data()
-    }
+        Pass::Through
+    };
+    let disk = Arc::new(Watched::over(&SimDisk::new(1), Arc::new(watcher)));
+    Hooked { disk, hook }
 }
 
 fn int(value: i64) -> Vec<u8> {
@@ -108,7 +58,7 @@ fn int(value: i64) -> Vec<u8> {
 }
 
 fn opened(disk: &Hooked) -> Arc<Database> {
-    let disk: Arc<dyn Disk> = Arc::new(disk.clone());
+    let disk = Arc::clone(&disk.disk);
     let manifest = Manifest::load(&*disk, &Limits::default()).expect("a good disk");
     let manifest = manifest.expect("a manifest");
     let nowhere = Path::new("/nonexistent/magnesia-bag-order");
@@ -117,12 +67,8 @@ fn opened(disk: &Hooked) -> Arc<Database> {
 }
 
 fn started() -> (Hooked, Arc<Database>) {
-    let disk = Hooked {
-        disk: SimDisk::new(1),
-        hook: Arc::default(),
-    };
-    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
-    drop(create_in(&shared).expect("an empty disk"));
+    let disk = hooked();
+    drop(create_in(&disk.disk).expect("an empty disk"));
     let database = opened(&disk);
     let name = Atom::intern("b").expect("a short name");
     let definition = Definition {

@@ -19,10 +19,12 @@ use crate::size::{narrow, wide};
 
 mod platter;
 mod random;
+mod watched;
 
 pub use platter::Image;
 use platter::{Op, Platter};
 pub use random::Random;
+pub use watched::{Pass, Watched, Watcher};
 
 /// Kinds of operation that a fault can be planned for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

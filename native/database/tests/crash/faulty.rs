@@ -1,13 +1,12 @@
 //! Deliberate mistakes, in the disk or in the use of the database, each of which must be found.
 
-use std::io;
 use std::sync::Arc;
 
 use magnesia_database::{Database, DatabaseError};
 use magnesia_engine::apply::Op;
 use magnesia_engine::apply::apply_op;
-use magnesia_store::sim::SimDisk;
-use magnesia_store::{Disk, DiskFile};
+use magnesia_store::Disk;
+use magnesia_store::sim::{OpKind, Pass, SimDisk, Watched};
 
 use crate::model::{Change, Model, Step, body, name};
 use crate::script::perform;
@@ -76,78 +75,11 @@ impl Bug {
 }
 
 /// A disk with a bug of its own.
-pub struct Faulty {
-    disk: SimDisk,
-    bug: Bug,
-}
-
-impl Faulty {
-    pub fn over(disk: &SimDisk, bug: Bug) -> Arc<dyn Disk> {
-        Arc::new(Self {
-            disk: disk.clone(),
-            bug,
-        })
-    }
-
-    fn file(&self, name: &str, file: Arc<dyn DiskFile>) -> Arc<dyn DiskFile> {
-        if self.bug == Bug::NoLogSync && name.ends_with(".mlog") {
-            Arc::new(Unsynced(file))
-        } else {
-            file
-        }
-    }
-}
-
-impl Disk for Faulty {
-    fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        Ok(self.file(name, self.disk.create(name)?))
-    }
-
-    fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        Ok(self.file(name, self.disk.open(name)?))
-    }
-
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.disk.rename(from, to)
-    }
-
-    fn remove(&self, name: &str) -> io::Result<()> {
-        self.disk.remove(name)
-    }
-
-    fn list(&self) -> io::Result<Vec<String>> {
-        self.disk.list()
-    }
-
-    fn sync_dir(&self) -> io::Result<()> {
-        if self.bug == Bug::NoDirSync {
-            Ok(())
-        } else {
-            self.disk.sync_dir()
-        }
-    }
-}
-
-struct Unsynced(Arc<dyn DiskFile>);
-
-impl DiskFile for Unsynced {
-    fn size(&self) -> io::Result<u64> {
-        self.0.size()
-    }
-
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.read_at(offset, buffer)
-    }
-
-    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write_at(offset, bytes)
-    }
-
-    fn truncate(&self, length: u64) -> io::Result<()> {
-        self.0.truncate(length)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        Ok(())
-    }
+pub fn faulty(disk: &SimDisk, bug: Bug) -> Arc<dyn Disk> {
+    let watcher = move |kind, name: &str| match (bug, kind) {
+        (Bug::NoLogSync, OpKind::Sync) if name.ends_with(".mlog") => Pass::SkipSync,
+        (Bug::NoDirSync, OpKind::SyncDir) => Pass::SkipSync,
+        _ => Pass::Through,
+    };
+    Arc::new(Watched::over(disk, Arc::new(watcher)))
 }

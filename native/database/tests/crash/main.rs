@@ -22,7 +22,7 @@ use magnesia_engine::schema::{Kind, Storage};
 use magnesia_store::sim::{Fault, Image, OpKind, Random, SimDisk};
 use magnesia_store::{Disk, StoreError};
 
-use faulty::{Bug, Faulty};
+use faulty::{Bug, faulty};
 use model::{Change, Model, Seen, Step};
 use script::{choose, create, observe, open, perform};
 
@@ -101,7 +101,7 @@ fn play(seed: u64, bug: Bug) -> Result<Run, String> {
     fastrand::seed(seed);
     let mut random = Random::new(seed);
     let disk = SimDisk::new(random.next());
-    let below = Faulty::over(&disk, bug);
+    let below = faulty(&disk, bug);
     create(&below).map_err(|error| format!("create: {error}"))?;
     let mut run = Run {
         created: disk.operations(),
