@@ -3,6 +3,7 @@ transaction = fn operations -> {:activity, {:transaction, []}, operations, {:ret
 aborted = fn operations -> {:activity, {:transaction, []}, operations, {:abort, :x}} end
 ets = fn operations -> {:activity, {:ets, []}, operations, {:return, :ok}} end
 call = fn function, arguments -> {:call, function, arguments} end
+global = fn who, kind -> {:step, who, call.(:lock, [{:global, :g, [node()]}, kind])} end
 write = fn table, record -> {:call, :dirty_write, [table, record]} end
 all = [{:_, [], [:"$_"]}]
 
@@ -113,6 +114,10 @@ all = [{:_, [], [:"$_"]}]
      {:step, :b, :commit}
    ]},
   {:duel, [{:step, :b, call.(:lock, [{:global, :g, [node()]}, :write])}]},
+  # A term is asked for again although it is held.
+  {:duel, [global.(:a, :write), global.(:a, :read)]},
+  {:duel, [global.(:b, :read), global.(:a, :write), global.(:b, :read)]},
+  {:duel, [global.(:b, :write), global.(:a, :read), global.(:b, :write), global.(:b, :read)]},
   # A table that is stuck to the node.
   {:duel,
    [

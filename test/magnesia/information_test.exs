@@ -86,6 +86,29 @@ defmodule Magnesia.InformationTest do
       end)
     end
 
+    test "an item that was asked for in both ways" do
+      items = [
+        {:record, :s, 1},
+        {:table, :s},
+        {:global, :g, [node()]},
+        {:global, 1.0, [node()]},
+        {:table, :schema}
+      ]
+
+      for item <- items, first <- [:read, :write], second <- [:read, :write] do
+        same(fn m ->
+          asked = fn ->
+            m.lock(item, first)
+            m.lock(item, second)
+            m.lock(item, first)
+            for {oid, kind, _tid} <- m.system_info(:held_locks), do: {oid, kind}
+          end
+
+          {item, first, second, m.transaction(fn -> Enum.sort(asked.()) end)}
+        end)
+      end
+    end
+
     test "counts commits, failures and log writes" do
       before = counters()
       :magnesia.transaction(fn -> :magnesia.write({:s, 1, 1}) end)

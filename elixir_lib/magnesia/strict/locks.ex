@@ -12,6 +12,7 @@ defmodule Magnesia.Strict.Locks do
 
   @whole :______WHOLETABLE_____
   @stick :______STICK_____
+  @schema {:table, :schema}
   @notes :magnesia_table_locks
   @kinds [:read, :write, :sticky_write]
 
@@ -226,9 +227,10 @@ defmodule Magnesia.Strict.Locks do
     end)
   end
 
-  # The schema has no table in the engine; its lock is one of its own.
-  defp take(ctx, {:table, :schema}, kind), do: take(ctx, {:global, {:table, :schema}}, kind)
-  defp take(ctx, {:record, :schema, _}, kind), do: take(ctx, {:global, {:table, :schema}}, kind)
+  # The schema has no table in the engine; its lock is a term of its own. Mnesia asks again for a
+  # term that is held, but not for a table.
+  defp take(ctx, {:table, :schema}, kind), do: take_schema(ctx, kind)
+  defp take(ctx, {:record, :schema, _key}, kind), do: take_schema(ctx, kind)
 
   defp take(ctx, item, kind) do
     case Engine.tx_lock(ctx, item, kind) do
@@ -244,6 +246,16 @@ defmodule Magnesia.Strict.Locks do
 
       {:"$magnesia_error", reason} ->
         abort(reason, elem(item, 1), missing(item, kind))
+    end
+  end
+
+  defp take_schema(ctx, kind) do
+    if kind == :read and noted?(@schema, [:read, :write]) do
+      :ok
+    else
+      taken = take(ctx, {:global, @schema}, kind)
+      note(@schema, if(kind == :read, do: :read, else: :write))
+      taken
     end
   end
 

@@ -80,7 +80,7 @@ impl Whole<'_> {
                     owner,
                 };
                 held.push(lock(kind));
-                // A read lock that was raised stays in the list beside the write lock.
+                // A read lock beside the write lock is an entry of its own.
                 held.extend(was_read.then(|| lock(Kind::Read)));
             }
         });

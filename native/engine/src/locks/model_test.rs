@@ -86,9 +86,10 @@ impl Model {
         })
     }
 
+    /// What is held stays so, of either kind.
     fn hold(&mut self, claim: Claim) {
         self.held.retain(|held| {
-            held.tid != claim.tid || held.item != claim.item || held.kind < claim.kind
+            held.tid != claim.tid || held.item != claim.item || held.kind != claim.kind
         });
         self.held.push(claim);
     }
@@ -101,7 +102,8 @@ impl Model {
             };
         }
         self.refused.retain(|(_, tid, _)| *tid != claim.tid);
-        if self.covers(&claim) {
+        let asks_again = matches!(claim.item, OwnedItem::Global { .. }) && claim.kind == Kind::Read;
+        if self.covers(&claim) && !asks_again {
             return Outcome::Granted;
         }
         match self.can_lock(&claim).or_else(|| self.check_queue(&claim)) {

@@ -16,7 +16,8 @@ pub(super) struct Claim {
     pub(super) tid: Tid,
     pub(super) owner: OwnerId,
     pub(super) kind: Kind,
-    /// Whether the lock was held for reading before it was raised to a write lock.
+    /// Whether a write lock is listed beside a read lock: it was one before it was raised, or was
+    /// asked for as one since.
     pub(super) was_read: bool,
 }
 
@@ -109,16 +110,16 @@ impl Claims {
         met.map(|held| held.tid).min()
     }
 
-    /// Adds or strengthens a hold; returns what it was before.
-    pub(super) fn hold(&mut self, claim: Claim) -> Option<Kind> {
+    /// Adds or strengthens a hold; returns what it was before, and is now.
+    pub(super) fn hold(&mut self, claim: Claim) -> (Option<Kind>, Kind) {
         if let Some(held) = self.holdings.iter_mut().find(|held| held.tid == claim.tid) {
             let before = held.kind;
             held.kind = before.max(claim.kind);
-            held.was_read |= before < held.kind;
-            return Some(before);
+            held.was_read |= before != claim.kind;
+            return (Some(before), held.kind);
         }
         self.holdings.push(claim);
-        None
+        (None, claim.kind)
     }
 
     pub(super) fn enqueue(&mut self, waiter: Waiter) {

@@ -220,6 +220,54 @@ fn what_is_held_as_strongly_is_granted_again() {
     assert!(table.is_empty());
 }
 
+/// Of terms alone, a read lock that was asked for after the write lock is listed too.
+#[test]
+fn a_term_is_listed_for_reading_whenever_that_was_asked_for() {
+    let (_, table) = setup();
+    let mut tx = begin(&table, 1);
+    let global = Item::Global {
+        key: b"x",
+        hash: 120,
+    };
+    for (item, read_after) in [(record(b"x"), false), (global, true), (T, false)] {
+        for kinds in [[Kind::Read, Kind::Write], [Kind::Write, Kind::Read]] {
+            for kind in kinds {
+                assert_eq!(table.acquire(&mut tx, item, kind), GRANTED);
+            }
+            let held: Vec<_> = table.held().into_iter().map(|held| held.kind).collect();
+            let both = kinds[0] == Kind::Read || read_after;
+            let expected = [Kind::Read, Kind::Write];
+            assert_eq!(held, expected[usize::from(!both)..], "{item:?}");
+            table.release_all(&mut tx, Until::End);
+        }
+    }
+    assert!(table.is_empty());
+}
+
+/// Of a term alone: a record's holder is not sent away by who waits for it.
+#[test]
+fn a_term_that_is_read_again_gives_way_to_an_older_waiter() {
+    let (_, table) = setup();
+    let global = Item::Global {
+        key: b"x",
+        hash: 120,
+    };
+    for kind in [Kind::Read, Kind::Write] {
+        for (item, answer) in [
+            (record(b"x"), GRANTED),
+            (global, Outcome::Die { blocker: tid(1) }),
+        ] {
+            let (mut a, mut b) = (begin(&table, 1), begin(&table, 2));
+            assert_eq!(table.acquire(&mut b, item, kind), GRANTED);
+            token_of(table.acquire(&mut a, item, Kind::Write));
+            assert_eq!(table.acquire(&mut b, item, Kind::Read), answer, "{item:?}");
+            table.release_all(&mut b, Until::End);
+            table.release_all(&mut a, Until::End);
+        }
+    }
+    assert!(table.is_empty());
+}
+
 /// Quirk 143: a table's reader blocks writers of any record, not readers.
 #[test]
 fn a_table_lock_meets_the_locks_of_records() {

@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 #[cfg(test)]
 use super::flaw::Flaw;
 use super::holder::Slot;
-use super::item::{Kind, Place, mix_table};
+use super::item::{GLOBALS, Kind, Place, mix_table};
 use super::queue::{Claim, Claims, Verdict, Waiter, older};
 use super::refusal::Refusals;
 use super::tid::Tid;
@@ -87,7 +87,8 @@ impl Record {
         assert!(state.waiting > 0, "a waiter leaves which was never counted");
         state.waiting -= 1;
         if verdict == Verdict::Grant {
-            state.recount(self.claims.hold(claim), Some(claim.kind));
+            let (before, now) = self.claims.hold(claim);
+            state.recount(before, Some(now));
         }
         wakes.push(claim.owner, token, Wakeup::Granted);
         true
@@ -208,7 +209,10 @@ impl Shard {
         if let Entry::Occupied(entry) = &entry {
             let claims = &entry.get().claims;
             own = claims.kind_of(claim.tid);
-            if own.is_some_and(|kind| kind.covers(claim.kind)) {
+            // Mnesia asks again for a term that is held, so its reader gives way to an older one
+            // who waits for it, and a writer's read lock is listed beside the write lock.
+            let asks_again = place.table == GLOBALS && claim.kind == Kind::Read;
+            if own.is_some_and(|kind| kind.covers(claim.kind)) && !asks_again {
                 return Answer::Granted { is_new: false };
             }
             oldest = older(oldest, claims.obstacle(&claim));
@@ -229,7 +233,8 @@ impl Shard {
         }
         let record = entry.or_insert_with(|| Record::new(place)).into_mut();
         if verdict == Verdict::Grant {
-            state.recount(record.claims.hold(claim), Some(claim.kind));
+            let (before, now) = record.claims.hold(claim);
+            state.recount(before, Some(now));
             return Answer::Granted {
                 is_new: own.is_none(),
             };
