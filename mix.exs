@@ -85,7 +85,7 @@ defmodule Magnesia.MixProject do
       test_paths: ["test"],
       # Called by the demo, the bench and the tests, which start it themselves, and by the
       # backend, which a running Mnesia calls: no dependency, as a release need not carry it.
-      xref: [exclude: [:mnesia, :mnesia_ext_sup, :mnesia_lib, :mnesia_monitor]],
+      xref: [exclude: [:mnesia, :mnesia_ext_sup, :mnesia_lib, :mnesia_log, :mnesia_monitor]],
       prune_code_paths: false,
       start_permanent: Mix.env() == :prod,
       deps: []

@@ -58,10 +58,8 @@ defmodule Magnesia.Backend do
   @doc """
   Changes how a table is stored on a node, to or from any storage, and keeps its rows.
 
-  As `:mnesia.change_table_copy_type/3`, but for a change to `:disc_copies` on releases whose
-  Mnesia loses the rows at the next restart: that goes by `:disc_only_copies`, or by
-  `:ram_copies` for an ordered set and for more than dets holds. In the latter case a crash
-  between the two steps loses the node's copy.
+  As `:mnesia.change_table_copy_type/3`, which keeps them as well, but refused where Mnesia has
+  no directory and would lose the rows or go down.
   """
   @spec convert(atom(), atom(), node()) :: {:atomic, :ok} | {:aborted, term()}
   def convert(tab, storage, node \\ node()), do: Conversion.convert(tab, storage, node)

@@ -11,6 +11,7 @@ defmodule Magnesia.Backend.Tables do
   require Logger
 
   alias Magnesia.Backend
+  alias Magnesia.Backend.Change
   alias Magnesia.Backend.Leftovers
   alias Magnesia.Backend.Names
   alias Magnesia.Backend.Place
@@ -146,6 +147,11 @@ defmodule Magnesia.Backend.Tables do
     doubt_indexes(tab)
   end
 
+  def load(alias_name, tab, {:dumper, :change_table_copy_type}) when is_atom(tab) do
+    :ok = Change.forget_indexes(tab)
+    load(alias_name, tab, :changed)
+  end
+
   def load(:magnesia_ram, tab, _reason) when is_atom(tab), do: Leftovers.take(tab, [tab])
   def load(_alias, _tab, _reason), do: :ok
 
@@ -192,7 +198,11 @@ defmodule Magnesia.Backend.Tables do
   def delete(tab) do
     # A fallback's tables are deleted before the backend is told that Mnesia starts.
     _ = Place.open()
-    if is_atom(tab), do: delete_beside(tab)
+
+    if is_atom(tab) do
+      Change.mend(tab)
+      delete_beside(tab)
+    end
 
     _ =
       with {:"$magnesia_error", _reason} = failure <- Engine.table_delete(Names.ref(tab)) do
