@@ -16,8 +16,9 @@ defmodule Magnesia do
         MyApp.Web
       ]
 
-  A row is a tuple: the table's name, the key, the other attributes. A table is an atom and
-  comes first among the arguments, options come last.
+  A row is a tuple: the table's name, the key, the other attributes; of a table that is declared
+  as a module (`Magnesia.Table`) it is the module's struct. A table is an atom, a name or such a
+  module, and comes first among the arguments, options come last.
 
   ## Where a call runs
 
@@ -45,19 +46,20 @@ defmodule Magnesia do
   """
 
   alias Magnesia.Context
-  alias Magnesia.Engine
+  alias Magnesia.Find
   alias Magnesia.NotFoundError
-  alias Magnesia.Query
+  alias Magnesia.Conditions
   alias Magnesia.Rows
   alias Magnesia.Scan
   alias Magnesia.SchemaError
+  alias Magnesia.Shape
   alias Magnesia.Tables
   alias Magnesia.TransactionError
 
-  @typedoc "A table's name."
+  @typedoc "A table's name, or the module that declares it."
   @type table :: atom()
-  @typedoc "A row: the table's record name, the key, the other attributes."
-  @type row :: tuple()
+  @typedoc "A row: the table's record name, the key, the other attributes; or a module's struct."
+  @type row :: tuple() | struct()
   @typedoc "A row's key: any term."
   @type key :: term()
   @typedoc "The outcome of a change of the schema."
@@ -84,10 +86,11 @@ defmodule Magnesia do
   Opens the database under a supervisor and returns when its tables can be used.
 
   Options: `dir`, a path, made when it is missing (without it the database is in memory only,
-  unless `config :magnesia, dir: ...` names one); `tables`, a keyword list of tables with the
-  options of `create_table/2`, each created if it is not there; `wait`, how many milliseconds the
-  tables may take (60,000); `name`, the process's name. It fails with a `Magnesia.SchemaError`
-  that names the table or directory at fault. When the process is stopped, all is forced to disk.
+  unless `config :magnesia, dir: ...` names one); `tables`, a list of table modules, and of names
+  with the options of `create_table/2`, each created if it is not there; `wait`, how many
+  milliseconds the tables may take (60,000); `name`, the process's name. It fails with a
+  `Magnesia.SchemaError` that names the table or directory at fault. When the process is stopped,
+  all is forced to disk.
 
       iex> {:ok, keeper} = Magnesia.start_link(tables: [town: [attributes: [:name, :mayor]]])
       iex> :town in Magnesia.tables()
@@ -275,20 +278,7 @@ defmodule Magnesia do
       nil
   """
   @spec get_by(table(), keyword(), keyword()) :: row() | nil
-  def get_by(table, attributes, options \\ []) do
-    case all_by(table, attributes, options) do
-      [] ->
-        nil
-
-      [row] ->
-        row
-
-      rows ->
-        raise ArgumentError,
-              "#{length(rows)} rows of table #{inspect(table)} match #{inspect(attributes)}: " <>
-                "use Magnesia.all_by/2"
-    end
-  end
+  def get_by(table, attributes, options \\ []), do: Find.get_by(table, attributes, options)
 
   @doc """
   All rows with these values in these attributes; `require_index` as in `get_by/3`.
@@ -297,15 +287,7 @@ defmodule Magnesia do
       [{:city, "Bergen", :no, 290}, {:city, "Oslo", :no, 710}]
   """
   @spec all_by(table(), keyword(), keyword()) :: [row()]
-  def all_by(table, attributes, options \\ []) do
-    rules = [require_index: {&is_boolean/1, "true or false"}]
-    Magnesia.Options.validate!(options, rules, "Magnesia.all_by/3")
-
-    Context.run(table, fn ->
-      if options[:require_index], do: Query.require_index!(table, attributes)
-      :magnesia.select(table, Query.match_spec(table, attributes))
-    end)
-  end
+  def all_by(table, attributes, options \\ []), do: Find.all_by(table, attributes, options)
 
   @doc """
   Tells whether a key has a row.
@@ -325,7 +307,7 @@ defmodule Magnesia do
       {:ok, {:city, "Lima", :pe, 10000}}
   """
   @spec put(row()) :: {:ok, row()}
-  def put(row), do: Rows.put(tag!(row), row)
+  def put(row), do: Rows.put(Shape.table_of!(row), row)
 
   @doc """
   Writes a row into a table whose record name may be another.
@@ -346,7 +328,7 @@ defmodule Magnesia do
       {:error, :already_exists}
   """
   @spec insert(row()) :: {:ok, row()} | {:error, :already_exists}
-  def insert(row), do: Rows.insert(tag!(row), row)
+  def insert(row), do: Rows.insert(Shape.table_of!(row), row)
 
   @doc """
   As `insert/1`, into a table whose record name may be another.
@@ -430,7 +412,7 @@ defmodule Magnesia do
       [{:visit, "Ann", "Paris"}]
   """
   @spec delete_object(row()) :: :ok
-  def delete_object(row), do: Rows.delete_object(tag!(row), row)
+  def delete_object(row), do: Rows.delete_object(Shape.table_of!(row), row)
 
   @doc """
   As `delete_object/1`, in a table whose record name may be another.
@@ -470,24 +452,18 @@ defmodule Magnesia do
       ** (ArgumentError) table :city has no attribute :land, only :name, :country, :people
   """
   @spec match(table(), keyword()) :: [row()]
-  def match(table, attributes) do
-    Context.run(table, fn -> :magnesia.select(table, Query.match_spec(table, attributes)) end)
-  end
+  defdelegate match(table, attributes), to: Find
 
   @doc """
-  The rows that meet all conditions; what a condition is, `Magnesia.Query` tells.
+  The rows that meet all conditions; what a condition is, `Magnesia.Conditions` tells.
 
       iex> Magnesia.select(:city, [{:>, :people, 500}, {:!=, :country, :fr}])
       [{:city, "Oslo", :no, 710}]
       iex> Magnesia.select(:city, [{:in, :country, [:fr, :se]}])
       [{:city, "Paris", :fr, 2100}]
   """
-  @spec select(table(), [Query.condition()]) :: [row()]
-  def select(table, conditions) do
-    Context.run(table, fn ->
-      :magnesia.select(table, Query.spec(table, conditions, :"$_"))
-    end)
-  end
+  @spec select(table(), [Conditions.condition()]) :: [row()]
+  defdelegate select(table, conditions), to: Find
 
   @doc """
   The results of a match specification, as `:ets.select/2` takes it.
@@ -496,9 +472,7 @@ defmodule Magnesia do
       ["Bergen", "Oslo"]
   """
   @spec select_spec(table(), [tuple()]) :: [term()]
-  def select_spec(table, spec) do
-    Context.run(table, fn -> :magnesia.select(table, spec) end)
-  end
+  defdelegate select_spec(table, spec), to: Find
 
   @doc """
   A lazy stream of a table's rows, fetched in chunks.
@@ -533,7 +507,7 @@ defmodule Magnesia do
       ["Bergen", "Oslo", "Paris"]
   """
   @spec keys(table()) :: [key()]
-  def keys(table), do: Context.run(table, fn -> :magnesia.all_keys(table) end)
+  defdelegate keys(table), to: Find
 
   @doc """
   How many rows a table has.
@@ -550,12 +524,8 @@ defmodule Magnesia do
       iex> Magnesia.count(:city, country: :no)
       2
   """
-  @spec count(table(), [Query.condition()]) :: non_neg_integer()
-  def count(table, conditions) do
-    Context.run(table, fn ->
-      length(:magnesia.select(table, Query.spec(table, conditions, true)))
-    end)
-  end
+  @spec count(table(), [Conditions.condition()]) :: non_neg_integer()
+  defdelegate count(table, conditions), to: Find
 
   @doc """
   The first key as `{:ok, key}`, or `:error` for an empty table.
@@ -564,7 +534,7 @@ defmodule Magnesia do
       {{:ok, "Bergen"}, :error}
   """
   @spec first(table()) :: {:ok, key()} | :error
-  def first(table), do: step(table, fn -> :magnesia.first(table) end)
+  def first(table), do: Find.edge(table, :first)
 
   @doc """
   The last key, as `first/1` gives the first.
@@ -573,7 +543,7 @@ defmodule Magnesia do
       {:ok, "Paris"}
   """
   @spec last(table()) :: {:ok, key()} | :error
-  def last(table), do: step(table, fn -> :magnesia.last(table) end)
+  def last(table), do: Find.edge(table, :last)
 
   @doc """
   The key after another, or `:error`. Of an ordered set the other need not exist; of any other
@@ -583,7 +553,7 @@ defmodule Magnesia do
       {{:ok, "Oslo"}, :error}
   """
   @spec next(table(), key()) :: {:ok, key()} | :error
-  def next(table, key), do: step(table, fn -> :magnesia.next(table, key) end)
+  def next(table, key), do: Find.step(table, key, :next)
 
   @doc """
   The key before another, as `next/2` gives the one after.
@@ -592,14 +562,7 @@ defmodule Magnesia do
       {:ok, "Bergen"}
   """
   @spec prev(table(), key()) :: {:ok, key()} | :error
-  def prev(table, key), do: step(table, fn -> :magnesia.prev(table, key) end)
-
-  defp step(table, fun) do
-    case Context.run(table, fun) do
-      :"$end_of_table" -> :error
-      key -> {:ok, key}
-    end
-  end
+  def prev(table, key), do: Find.step(table, key, :prev)
 
   @doc """
   A row as a map by attributes; its table is the one that its first element names.
@@ -608,7 +571,7 @@ defmodule Magnesia do
       %{name: "Oslo", country: :no, people: 710}
   """
   @spec to_map(row()) :: map()
-  def to_map(row), do: Tables.to_map(tag!(row), row)
+  def to_map(row), do: Tables.to_map(Shape.table_of!(row), row)
 
   @doc """
   As `to_map/1`, for a table whose record name may be another.
@@ -628,9 +591,7 @@ defmodule Magnesia do
       {:city, "Oslo", :no, 710}
   """
   @spec dirty_get(table(), key(), default) :: row() | default when default: term()
-  def dirty_get(table, key, default \\ nil) do
-    Context.dirty(table, fn -> Rows.one(table, dirty_rows(table, key), default) end)
-  end
+  def dirty_get(table, key, default \\ nil), do: Rows.dirty_get(table, key, default)
 
   @doc """
   As `get_all/2`, without a lock and blind to the transaction's own writes.
@@ -639,14 +600,7 @@ defmodule Magnesia do
       [{:visit, "Ann", "Oslo"}, {:visit, "Ann", "Paris"}]
   """
   @spec dirty_get_all(table(), key()) :: [row()]
-  def dirty_get_all(table, key), do: Context.dirty(table, fn -> dirty_rows(table, key) end)
-
-  defp dirty_rows(table, key) do
-    case Engine.read(table, key) do
-      rows when is_list(rows) -> rows
-      _failure -> :magnesia.dirty_read(table, key)
-    end
-  end
+  defdelegate dirty_get_all(table, key), to: Rows
 
   @doc """
   Writes a row at once, whatever transactions have locked.
@@ -655,7 +609,7 @@ defmodule Magnesia do
       {:ok, {:city, "Lima", :pe, 10000}}
   """
   @spec dirty_put(row()) :: {:ok, row()}
-  def dirty_put(row), do: dirty_put(tag!(row), row)
+  def dirty_put(row), do: Rows.dirty_put(Shape.table_of!(row), row)
 
   @doc """
   As `dirty_put/1`, into a table whose record name may be another.
@@ -664,12 +618,7 @@ defmodule Magnesia do
       {:ok, {:city, "Lima", :pe, 10000}}
   """
   @spec dirty_put(table(), row()) :: {:ok, row()}
-  def dirty_put(table, row) do
-    Context.dirty(table, fn ->
-      :magnesia.dirty_write(table, row)
-      {:ok, row}
-    end)
-  end
+  defdelegate dirty_put(table, row), to: Rows
 
   @doc """
   Deletes what is under a key at once, whatever transactions have locked.
@@ -678,9 +627,7 @@ defmodule Magnesia do
       :ok
   """
   @spec dirty_delete(table(), key()) :: :ok
-  def dirty_delete(table, key) do
-    Context.dirty(table, fn -> :magnesia.dirty_delete(table, key) end)
-  end
+  defdelegate dirty_delete(table, key), to: Rows
 
   @doc """
   Adds to a counter at once; it never goes below zero. Concurrent calls lose nothing.
@@ -692,6 +639,7 @@ defmodule Magnesia do
   """
   @spec dirty_increment(table(), key(), integer()) :: integer()
   def dirty_increment(table, key, by \\ 1) when is_integer(by) do
+    table = Shape.name(table)
     Context.dirty(table, fn -> :magnesia.dirty_update_counter(table, key, by) end)
   end
 
@@ -702,11 +650,7 @@ defmodule Magnesia do
       [{:city, "Paris", :fr, 2100}]
   """
   @spec dirty_match(table(), keyword()) :: [row()]
-  def dirty_match(table, attributes) do
-    Context.dirty(table, fn ->
-      :magnesia.dirty_select(table, Query.match_spec(table, attributes))
-    end)
-  end
+  defdelegate dirty_match(table, attributes), to: Find
 
   @doc """
   As `select/2`, without a lock and blind to the transaction's own writes.
@@ -714,12 +658,8 @@ defmodule Magnesia do
       iex> Magnesia.dirty_select(:city, [{:<, :people, 500}])
       [{:city, "Bergen", :no, 290}]
   """
-  @spec dirty_select(table(), [Query.condition()]) :: [row()]
-  def dirty_select(table, conditions) do
-    Context.dirty(table, fn ->
-      :magnesia.dirty_select(table, Query.spec(table, conditions, :"$_"))
-    end)
-  end
+  @spec dirty_select(table(), [Conditions.condition()]) :: [row()]
+  defdelegate dirty_select(table, conditions), to: Find
 
   # Tables
 
@@ -842,12 +782,4 @@ defmodule Magnesia do
   """
   @spec info(table()) :: map()
   defdelegate info(table), to: Tables
-
-  defp tag!(row) when is_tuple(row) and tuple_size(row) > 2 and is_atom(elem(row, 0)) do
-    elem(row, 0)
-  end
-
-  defp tag!(row) do
-    raise ArgumentError, "a row is a tuple {table, key, ...}, not #{inspect(row)}"
-  end
 end

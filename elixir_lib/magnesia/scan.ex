@@ -10,7 +10,8 @@ defmodule Magnesia.Scan do
   alias Magnesia.Context
   alias Magnesia.Engine
   alias Magnesia.Options
-  alias Magnesia.Query
+  alias Magnesia.Shape
+  alias Magnesia.Conditions
   alias Magnesia.Strict.Activity
 
   @end_of_table :"$end_of_table"
@@ -30,18 +31,36 @@ defmodule Magnesia.Scan do
   @doc "A lazy stream of a table's rows."
   @spec stream(atom(), keyword()) :: Enumerable.t()
   def stream(table, options) do
-    plan = plan(table, options, "Magnesia.stream/2")
-    Stream.resource(fn -> {:begin, plan} end, &step(table, &1), fn _ -> :ok end)
+    {name, shape} = Shape.of(table)
+    plan = plan(name, stored(shape, options), "Magnesia.stream/2")
+    Stream.resource(fn -> {:begin, plan} end, &step(name, shape, &1), fn _ -> :ok end)
   end
 
-  defp step(_table, :done), do: {:halt, :done}
-  defp step(table, state), do: Context.run_here(table, fn -> fetch(state) end)
+  defp step(_table, _shape, :done), do: {:halt, :done}
+
+  defp step(table, shape, state) do
+    {records, state} = Context.run_here(table, fn -> fetch(state) end)
+    {Shape.rows(shape, records), state}
+  end
+
+  defp stored(nil, options), do: options
+
+  defp stored(shape, options) do
+    for option <- options do
+      case option do
+        {bound, key} when bound in [:from, :to] -> {bound, Shape.key(shape, key)}
+        other -> other
+      end
+    end
+  end
 
   @doc "Folds over a table's rows, all of one moment."
-  @spec fold(atom(), acc, (tuple(), acc -> acc), keyword()) :: acc when acc: term()
+  @spec fold(atom(), acc, (tuple() | struct(), acc -> acc), keyword()) :: acc when acc: term()
   def fold(table, acc, fun, options) do
-    plan = plan(table, options, "Magnesia.fold/4")
-    Context.run(table, fn -> reduce({:begin, plan}, acc, fun) end)
+    {name, shape} = Shape.of(table)
+    plan = plan(name, stored(shape, options), "Magnesia.fold/4")
+    fun = if shape, do: fn record, acc -> fun.(shape.from_record(record), acc) end, else: fun
+    Context.run(name, fn -> reduce({:begin, plan}, acc, fun) end)
   end
 
   defp reduce(:done, acc, _fun), do: acc
@@ -54,6 +73,8 @@ defmodule Magnesia.Scan do
   @doc "How many rows a table has, those that the transaction has written included."
   @spec count(atom()) :: non_neg_integer()
   def count(table) do
+    table = Shape.name(table)
+
     Context.run(table, fn ->
       case Activity.state() do
         {_mod, {:tid, _, _}, ctx} -> count_locked(ctx, table)
@@ -63,12 +84,12 @@ defmodule Magnesia.Scan do
   end
 
   defp count_locked(ctx, table) do
-    _definition = Query.definition(table)
+    _definition = Conditions.definition(table)
     :magnesia.read_lock_table(table)
 
     case Engine.tx_own(ctx, table) do
       [] -> size(table)
-      _own -> length(:magnesia.select(table, Query.spec(table, [], true)))
+      _own -> length(:magnesia.select(table, Conditions.spec(table, [], true)))
     end
   end
 
@@ -86,7 +107,7 @@ defmodule Magnesia.Scan do
   @spec plan(atom(), keyword(), String.t()) :: plan()
   defp plan(table, options, place) do
     Options.validate!(options, rules(), place)
-    definition = Context.run_here(table, fn -> Query.definition(table) end)
+    definition = Context.run_here(table, fn -> Conditions.definition(table) end)
     order = Keyword.get(options, :order)
 
     if order != nil and definition.type != :ordered_set do
@@ -104,7 +125,7 @@ defmodule Magnesia.Scan do
   end
 
   defp walk(:desc, _definition, options), do: {:desc, Keyword.fetch(options, :to)}
-  defp walk(_order, definition, options), do: {:spec, Query.range(definition, options)}
+  defp walk(_order, definition, options), do: {:spec, Conditions.range(definition, options)}
 
   # Chunks: {rows, the state after them}
 

@@ -13,6 +13,7 @@ defmodule Magnesia.Supervisor do
   alias Magnesia.Error
   alias Magnesia.Options
   alias Magnesia.SchemaError
+  alias Magnesia.Shape
   alias Magnesia.Tables
 
   @wait_ms 60_000
@@ -21,10 +22,17 @@ defmodule Magnesia.Supervisor do
     [
       name: {&is_atom/1, "an atom"},
       dir: {&(is_nil(&1) or is_binary(&1) or is_list(&1)), "a path"},
-      tables: {&Keyword.keyword?/1, "a keyword list of tables and their options"},
+      tables: {&tables?/1, "a list of table modules, and of names with their options"},
       wait: {&(&1 == :infinity or (is_integer(&1) and &1 >= 0)), "milliseconds or :infinity"}
     ]
   end
+
+  defp tables?(tables), do: is_list(tables) and Enum.all?(tables, &table?/1)
+
+  defp table?({table, options}), do: is_atom(table) and is_list(options)
+
+  defp table?(table),
+    do: is_atom(table) and match?({_name, module} when module != nil, Shape.of(table))
 
   @doc "Starts the process that keeps the database open."
   @spec start_link(keyword()) :: GenServer.on_start()
@@ -37,13 +45,16 @@ defmodule Magnesia.Supervisor do
   @spec open(keyword()) :: Tables.answer()
   def open(options) do
     Options.validate!(options, rules(), "Magnesia.start/1")
-    tables = options[:tables] || []
+    tables = for table <- options[:tables] || [], do: with_options(table)
 
     with :ok <- open_at(path(options[:dir] || Application.get_env(:magnesia, :dir))),
          :ok <- ensure(tables) do
       Tables.wait(Keyword.keys(tables), Keyword.get(options, :wait, @wait_ms))
     end
   end
+
+  defp with_options({table, options}), do: {table, options}
+  defp with_options(module), do: {module, []}
 
   @doc "Forces the log to the disk and closes the database."
   @spec close() :: Tables.answer()

@@ -11,7 +11,8 @@ defmodule Magnesia.Tables do
   alias Magnesia.Engine
   alias Magnesia.Error
   alias Magnesia.Options
-  alias Magnesia.Query
+  alias Magnesia.Shape
+  alias Magnesia.Conditions
   alias Magnesia.SchemaError
   alias Magnesia.Strict.Alteration
   alias Magnesia.Strict.Copies
@@ -51,6 +52,7 @@ defmodule Magnesia.Tables do
   @doc "Creates a table."
   @spec create(atom(), keyword()) :: answer()
   def create(table, options) do
+    {table, options} = declared(table, options)
     options = checked(table, options, "Magnesia.create_table/2")
 
     case empty_copies(options) do
@@ -62,10 +64,27 @@ defmodule Magnesia.Tables do
   @doc "Creates a table, or finds one that fits, with the indexes that it lacked."
   @spec ensure(atom(), keyword()) :: answer()
   def ensure(table, options) do
+    {table, options} = declared(table, options)
+
     case Definition.fetch(table) do
       {:ok, definition} when table != :schema -> fit(definition, options)
       _ -> create(table, options)
     end
+  end
+
+  # A module's declaration, with the caller's options in the place of its own.
+  defp declared(table, options) do
+    case Shape.of(table) do
+      {name, nil} -> {name, options}
+      {name, module} -> {name, Keyword.merge(module.__table__(:options), options)}
+    end
+  end
+
+  @doc "Raises for options that no table could be created with."
+  @spec check!(atom(), keyword(), String.t()) :: :ok
+  def check!(table, options, place) do
+    _options = checked(table, options, place)
+    :ok
   end
 
   defp fit(definition, options) do
@@ -166,11 +185,16 @@ defmodule Magnesia.Tables do
 
   @doc "Deletes a table and its rows."
   @spec delete(atom()) :: answer()
-  def delete(table), do: answer(:magnesia.delete_table(table), table)
+  def delete(table) do
+    table = Shape.name(table)
+    answer(:magnesia.delete_table(table), table)
+  end
 
   @doc "Removes all rows of a table."
   @spec clear(atom()) :: answer()
   def clear(table) do
+    table = Shape.name(table)
+
     if :magnesia.is_transaction() do
       answer({:aborted, :nested_transaction}, table)
     else
@@ -181,6 +205,8 @@ defmodule Magnesia.Tables do
   @doc "Adds an index on an attribute; one that is there is enough."
   @spec add_index(atom(), atom()) :: answer()
   def add_index(table, attribute) do
+    table = Shape.name(table)
+
     indexed(table, attribute, fn definition, position ->
       cond do
         position == 2 or position in definition.index -> :ok
@@ -193,6 +219,8 @@ defmodule Magnesia.Tables do
   @doc "Removes an index; none there is enough."
   @spec drop_index(atom(), atom()) :: answer()
   def drop_index(table, attribute) do
+    table = Shape.name(table)
+
     indexed(table, attribute, fn definition, position ->
       cond do
         position not in definition.index -> :ok
@@ -205,7 +233,7 @@ defmodule Magnesia.Tables do
   defp indexed(table, attribute, fun) do
     case Definition.fetch(table) do
       {:ok, definition} when table != :schema ->
-        fun.(definition, Query.position!(attribute, definition))
+        fun.(definition, Conditions.position!(attribute, definition))
 
       _ ->
         answer({:aborted, {:no_exists, table}}, table)
@@ -243,12 +271,15 @@ defmodule Magnesia.Tables do
   @doc "Waits until tables can be used."
   @spec wait([atom()], timeout()) :: answer()
   def wait(tables, timeout) do
-    case :magnesia.wait_for_tables(tables, timeout) do
+    case :magnesia.wait_for_tables(names!(tables), timeout) do
       {:timeout, missing} -> answer({:aborted, {:timeout, missing}}, nil)
       :ok -> :ok
       {:error, reason} -> answer({:aborted, reason}, nil)
     end
   end
+
+  defp names!(tables) when is_list(tables), do: Enum.map(tables, &Shape.name/1)
+  defp names!(tables), do: tables
 
   @doc "The names of all tables, sorted."
   @spec names() :: [atom()]
@@ -267,8 +298,10 @@ defmodule Magnesia.Tables do
   @doc "What there is to know of a table."
   @spec info(atom()) :: map()
   def info(table) do
+    table = Shape.name(table)
+
     Context.run_here(table, fn ->
-      definition = Query.definition(table)
+      definition = Conditions.definition(table)
 
       %{
         name: table,
@@ -293,9 +326,12 @@ defmodule Magnesia.Tables do
   end
 
   @doc "A row as a map by attributes."
-  @spec to_map(atom(), tuple()) :: map()
+  @spec to_map(atom(), tuple() | struct()) :: map()
+  def to_map(_table, %_{} = row), do: Map.from_struct(row)
+
   def to_map(table, row) do
-    definition = Context.run_here(table, fn -> Query.definition(table) end)
+    table = Shape.name(table)
+    definition = Context.run_here(table, fn -> Conditions.definition(table) end)
 
     if tuple_size(row) != definition.arity do
       raise ArgumentError,

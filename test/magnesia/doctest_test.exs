@@ -25,7 +25,11 @@ defmodule Magnesia.DoctestTest do
   doctest Magnesia
   doctest Magnesia.Error
   doctest Magnesia.Options
-  doctest Magnesia.Query
+  doctest Magnesia.Conditions
+  doctest Magnesia.Shape
+  doctest Magnesia.Table
+  doctest Magnesia.Table.Sortable
+  doctest Magnesia.Table.Type
 
   test "every public function of Magnesia has an example" do
     {:docs_v1, _, _, _, _, _, docs} = Code.fetch_docs(Magnesia)

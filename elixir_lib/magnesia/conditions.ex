@@ -1,4 +1,4 @@
-defmodule Magnesia.Query do
+defmodule Magnesia.Conditions do
   @moduledoc """
   Questions by attribute names, turned into match specifications.
 
@@ -11,8 +11,10 @@ defmodule Magnesia.Query do
   """
 
   alias Magnesia.Options
+  alias Magnesia.Shape
   alias Magnesia.Strict.Definition
   alias Magnesia.Strict.Failure
+  alias Magnesia.Table.Sortable
 
   @operators %{
     :== => :==,
@@ -27,6 +29,13 @@ defmodule Magnesia.Query do
     :"=<" => :"=<",
     :> => :>,
     :>= => :>=
+  }
+  @flipped %{
+    :< => :>,
+    :<= => :>=,
+    :"=<" => :>=,
+    :> => :<,
+    :>= => :"=<"
   }
   @orders [:<, :"=<", :>, :>=]
   @calendar [Date, Time, DateTime, NaiveDateTime]
@@ -47,14 +56,16 @@ defmodule Magnesia.Query do
   @doc """
   The match specification of conditions that all must hold, with the results it gives.
 
-      iex> Magnesia.Query.spec(:city, [country: :no], :"$_")
+      iex> Magnesia.Conditions.spec(:city, [country: :no], :"$_")
       [{{:city, :_, :no, :_}, [], [:"$_"]}]
-      iex> Magnesia.Query.spec(:city, [{:>, :people, 500}], :"$_")
+      iex> Magnesia.Conditions.spec(:city, [{:>, :people, 500}], :"$_")
       [{{:city, :"$1", :"$2", :"$3"}, [{:>, :"$3", {:const, 500}}], [:"$_"]}]
   """
   @spec spec(atom(), [condition()], term()) :: [tuple()]
   def spec(table, conditions, result) when is_list(conditions) do
-    definition = definition(table)
+    {name, shape} = Shape.of(table)
+    definition = definition(name)
+    conditions = Enum.map(conditions, &stored(&1, shape))
     {equal, guards} = Enum.split_with(conditions, &equality?(&1, definition))
     [{head(definition, equal, guards == []), Enum.map(guards, &guard(&1, definition)), [result]}]
   end
@@ -70,7 +81,7 @@ defmodule Magnesia.Query do
       raise ArgumentError, "a match is a keyword list of attributes, not #{inspect(attributes)}"
     end
 
-    definition = definition(table)
+    definition = definition(Shape.name(table))
     Enum.each(attributes, fn {name, _value} -> position!(name, definition) end)
     spec(table, attributes, :"$_")
   end
@@ -115,6 +126,46 @@ defmodule Magnesia.Query do
         place + 2
     end
   end
+
+  # Of an attribute whose times are stored as integers, a condition speaks of those.
+  defp stored(condition, nil), do: condition
+  defp stored({:not, condition}, shape), do: {:not, stored(condition, shape)}
+
+  defp stored({connective, a, b}, shape) when connective in [:and, :or] do
+    {connective, stored(a, shape), stored(b, shape)}
+  end
+
+  defp stored(condition, shape) do
+    order = shape.__table__(:order)
+
+    case condition do
+      {:in, name, values} ->
+        if name in order, do: any(Enum.map(values, &meant(:===, name, &1))), else: condition
+
+      {operator, name, value} when is_map_key(@operators, operator) ->
+        cond do
+          name in order -> meant(operator, name, value)
+          value in order -> meant(Map.get(@flipped, operator, operator), value, name)
+          true -> condition
+        end
+
+      {name, value} ->
+        if name in order, do: meant(:===, name, value), else: condition
+
+      other ->
+        other
+    end
+  end
+
+  defp meant(operator, name, value) do
+    operator = @operators[operator]
+    parts = for {op, term} <- Sortable.compare(operator, value), do: {op, name, term}
+    if operator in [:"/=", :"=/="], do: any(parts), else: all(parts)
+  end
+
+  defp any([]), do: {:==, {:const, true}, false}
+  defp any(parts), do: Enum.reduce(parts, &{:or, &2, &1})
+  defp all(parts), do: Enum.reduce(parts, &{:and, &2, &1})
 
   # What the head can say is said there, where keys and indexes are looked for first.
   defp equality?({:not, _}, _definition), do: false
