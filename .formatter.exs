@@ -1,6 +1,6 @@
 [
   inputs: [
     "{mix,.formatter}.exs",
-    "{elixir_lib,test,bench,scripts}/**/*.{ex,exs}"
+    "{elixir_lib,examples,test,bench,scripts}/**/*.{ex,exs}"
   ]
 ]
