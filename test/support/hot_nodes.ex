@@ -5,6 +5,10 @@ defmodule Magnesia.HotNodes do
   with the test and can be killed as the operating system kills. What they do is the test's.
   """
 
+  # A machine that has other work may take long to start a VM and to load a table.
+  @boot_ms 120_000
+  @load_ms 60_000
+
   @type peer :: %{
           pid: pid(),
           node: node(),
@@ -13,9 +17,23 @@ defmodule Magnesia.HotNodes do
           options: keyword()
         }
 
-  @doc "Starts a VM; `name`, `dir` and Mnesia's settings in `mnesia` may be given."
+  @doc """
+  Starts a VM; `name`, `dir` and Mnesia's settings in `mnesia` may be given, and `log`, the least
+  level of what it prints.
+  """
   @spec start(keyword()) :: peer()
-  def start(options \\ []) do
+  def start(options \\ []), do: options |> boot() |> end_with_test()
+
+  @doc "Starts several VMs at once."
+  @spec start_all([keyword()]) :: [peer()]
+  def start_all(all) do
+    all
+    |> Enum.map(&Task.async(fn -> boot(&1) end))
+    |> Task.await_many(@boot_ms)
+    |> Enum.map(&end_with_test/1)
+  end
+
+  defp boot(options) do
     number = "#{System.pid()}_#{:erlang.unique_integer([:positive])}"
     name = options[:name] || :"hot_#{number}"
     dir = options[:dir] || Path.join(System.tmp_dir!(), "magnesia-hot-node-#{number}")
@@ -37,10 +55,14 @@ defmodule Magnesia.HotNodes do
 
     {:ok, _} = :peer.call(pid, :application, :ensure_all_started, [:elixir])
     {:ok, _} = :peer.call(pid, :application, :ensure_all_started, [:logger])
+    :ok = :peer.call(pid, :logger, :set_primary_config, [:level, options[:log] || :notice])
     os_pid = pid |> :peer.call(:os, :getpid, []) |> List.to_string()
     options = Keyword.merge(options, name: name, dir: dir)
-    peer = %{pid: pid, node: node, dir: dir, os_pid: os_pid, options: options}
-    ExUnit.Callbacks.on_exit({__MODULE__, dir, os_pid}, fn -> remove(peer) end)
+    %{pid: pid, node: node, dir: dir, os_pid: os_pid, options: options}
+  end
+
+  defp end_with_test(peer) do
+    ExUnit.Callbacks.on_exit({__MODULE__, peer.dir, peer.os_pid}, fn -> remove(peer) end)
     peer
   end
 
@@ -54,10 +76,17 @@ defmodule Magnesia.HotNodes do
 
   @doc "Kills a VM as the operating system kills, and waits until it is gone."
   @spec kill(peer()) :: :ok
-  def kill(peer) do
-    ref = Process.monitor(peer.pid)
-    {_, 0} = System.cmd("kill", ["-9", peer.os_pid])
+  def kill(peer), do: kill_all([peer])
 
+  @doc "Kills several VMs at once."
+  @spec kill_all([peer()]) :: :ok
+  def kill_all(peers) do
+    refs = for peer <- peers, do: {peer, Process.monitor(peer.pid)}
+    {_, 0} = System.cmd("kill", ["-9" | Enum.map(peers, & &1.os_pid)])
+    Enum.each(refs, &await_death/1)
+  end
+
+  defp await_death({peer, ref}) do
     receive do
       {:DOWN, ^ref, _, _, _} -> :ok
     after
@@ -88,15 +117,25 @@ defmodule Magnesia.HotNodes do
     types = [backend_types: Magnesia.Backend.backend_types()]
     :ok = mnesia(first, :create_schema, [Enum.map(peers, & &1.node), types])
     for peer <- peers, do: :ok = mnesia(peer, :start, [])
-    for peer <- peers, do: :ok = mnesia(peer, :wait_for_tables, [[:schema], 10_000])
+    for peer <- peers, do: :ok = mnesia(peer, :wait_for_tables, [[:schema], @load_ms])
     :ok
   end
 
   @doc "Starts Mnesia on a VM and waits for all tables."
   @spec load(peer()) :: :ok
-  def load(peer) do
-    :ok = mnesia(peer, :start, [])
-    :ok = mnesia(peer, :wait_for_tables, [mnesia(peer, :system_info, [:tables]), 20_000])
+  def load(peer), do: load_all([peer])
+
+  @doc "Starts Mnesia on VMs, on all before any is waited for, and waits for all tables."
+  @spec load_all([peer()]) :: :ok
+  def load_all(peers) do
+    for peer <- peers, do: :ok = mnesia(peer, :start, [])
+
+    for peer <- peers do
+      tables = mnesia(peer, :system_info, [:tables])
+      :ok = :peer.call(peer.pid, :mnesia, :wait_for_tables, [tables, @load_ms], 2 * @load_ms)
+    end
+
+    :ok
   end
 
   @doc "All rows of a VM's own copy, sorted."
