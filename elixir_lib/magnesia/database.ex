@@ -12,6 +12,7 @@ defmodule Magnesia.Database do
 
   alias Magnesia.Engine
   alias Magnesia.Strict.Definition
+  alias Magnesia.Strict.Refragmentation
   alias Magnesia.Strict.Settings
 
   @typep job :: {GenServer.from(), (() -> term())}
@@ -186,9 +187,13 @@ defmodule Magnesia.Database do
   defp opened(:ok, storage) do
     :persistent_term.put(Magnesia.Directory, Settings.directory())
 
-    with {:"$magnesia_error", reason} <- Definition.publish_all(storage) do
-      _ = do_close()
-      {:error, reason}
+    case Definition.publish_all(storage) do
+      :ok ->
+        Refragmentation.repair()
+
+      {:"$magnesia_error", reason} ->
+        _ = do_close()
+        {:error, reason}
     end
   end
 

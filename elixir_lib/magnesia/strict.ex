@@ -25,6 +25,7 @@ defmodule :magnesia do
   """
 
   use Magnesia.Strict.Surface
+  use Magnesia.Strict.AccessSurface
 
   alias Magnesia.Engine
   alias Magnesia.Strict.Activity

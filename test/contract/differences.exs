@@ -6,12 +6,28 @@
     reason: "an ets activity writes through the same checks and keeps indexes in step"
   },
   %{
+    quirk: 132,
+    reason: "the flat tuple gets what its author meant, as it can mean nothing else"
+  },
+  %{
     quirk: 144,
     reason: "locks that an aborted inner level took are held, and so count as asked for"
   },
   %{
     quirk: 145,
     reason: "a transformation keeps the rows that the fun returns as they are, of a bag as well"
+  },
+  %{
+    quirk: 150,
+    reason: "a read lock on all fragments is an ordinary wish and is granted"
+  },
+  %{
+    quirk: 151,
+    reason: "a query on a fragmented table sees the transaction's operations on that table alone"
+  },
+  %{
+    quirk: 152,
+    reason: "rows move one by one, so that none is lost"
   },
   %{
     quirk: "P31",

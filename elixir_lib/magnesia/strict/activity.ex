@@ -81,6 +81,7 @@ defmodule Magnesia.Strict.Activity do
   @spec activity(term(), fun(), list(), module()) :: term()
   def activity(kind, fun, args, mod) do
     state = state()
+    mod = access_module(mod)
 
     case kind do
       :transaction -> unwrap(transaction(state, fun, args, :infinity, mod, false))
@@ -91,6 +92,11 @@ defmodule Magnesia.Strict.Activity do
       _ -> {:aborted, {:bad_type, kind}}
     end
   end
+
+  # Mnesia's own access modules stand for ours, so that a call need not be changed.
+  defp access_module(:mnesia), do: :magnesia
+  defp access_module(:mnesia_frag), do: :magnesia_frag
+  defp access_module(mod), do: mod
 
   defp unwrap({:atomic, value}), do: value
   defp unwrap(aborted), do: exit(aborted)

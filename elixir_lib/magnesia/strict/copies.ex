@@ -82,7 +82,7 @@ defmodule Magnesia.Strict.Copies do
 
       Definition.nodes(rest) == [] ->
         _ = active(definition)
-        Schema.delete(locked!(tab, :write))
+        Schema.delete_whole(tab)
 
       tab == :schema ->
         define(Rules.check(rest))

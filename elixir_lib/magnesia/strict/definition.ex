@@ -31,6 +31,7 @@ defmodule Magnesia.Strict.Definition do
             home: nil,
             dumped: false,
             masters: [],
+            moving: [],
             storage: :unknown,
             index: [],
             index_order: [],
@@ -222,6 +223,9 @@ defmodule Magnesia.Strict.Definition do
     with :ok <- Engine.set_schema_properties(kept), do: publish_kept(kept)
   end
 
+  defp pool({:node_pool, nodes}, here), do: {:node_pool, here.(nodes)}
+  defp pool(pair, _here), do: pair
+
   # A node that has been renamed since takes the place of its old name.
   defp load(properties) do
     definition = struct(__MODULE__, properties)
@@ -233,6 +237,7 @@ defmodule Magnesia.Strict.Definition do
         | ram_copies: here.(definition.ram_copies),
           disc_copies: here.(definition.disc_copies),
           disc_only_copies: here.(definition.disc_only_copies),
+          frag_properties: for(pair <- definition.frag_properties, do: pool(pair, here)),
           load_reason: if(definition.name == :schema, do: :initial, else: :local_only)
       })
     )

@@ -10,6 +10,7 @@ defmodule Magnesia.Strict.Options do
   import Magnesia.Strict.Failure
 
   alias Magnesia.Strict.Definition
+  alias Magnesia.Strict.FragmentLayout
   alias Magnesia.Strict.Rules
 
   @items [
@@ -119,7 +120,7 @@ defmodule Magnesia.Strict.Options do
         cookie: cookie,
         version: version,
         index_info: index,
-        frag_properties: :lists.sort(frag),
+        frag_properties: frag |> FragmentLayout.meant(definition) |> :lists.sort(),
         storage_properties: :lists.sort(storage(name, options))
     }
   end

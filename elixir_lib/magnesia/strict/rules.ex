@@ -170,8 +170,6 @@ defmodule Magnesia.Strict.Rules do
     )
 
     verify(definition.snmp == [], {:badarg, name, {:snmp, definition.snmp}})
-    frag = definition.frag_properties
-    verify(frag == [], {:badarg, name, {:frag_properties, frag}})
   end
 
   defp properties(definition) do

@@ -15,6 +15,8 @@ defmodule Magnesia.Strict.Schema do
   alias Magnesia.Strict.Alteration
   alias Magnesia.Strict.Copies
   alias Magnesia.Strict.Definition
+  alias Magnesia.Strict.FragmentLayout
+  alias Magnesia.Strict.Fragments
   alias Magnesia.Strict.Locks
   alias Magnesia.Strict.Options
   alias Magnesia.Strict.Rules
@@ -58,7 +60,28 @@ defmodule Magnesia.Strict.Schema do
 
   def create_table(name, options), do: {:aborted, {:badarg, name, options}}
 
+  defp create(%{frag_properties: []} = definition), do: create_copy(checked(definition))
+
   defp create(definition) do
+    definition
+    |> FragmentLayout.expand(:create)
+    |> Enum.map(&checked/1)
+    |> Enum.reduce([], &create_after/2)
+  end
+
+  # All fragments or none.
+  defp create_after(definition, created) do
+    create_copy(definition)
+    [definition | created]
+  catch
+    kind, reason ->
+      Enum.each(created, &delete/1)
+      :erlang.raise(kind, reason, __STACKTRACE__)
+  end
+
+  @doc "A definition that a table can be created with; aborts if there can be no such table."
+  @spec checked(Definition.t()) :: Definition.t()
+  def checked(definition) do
     name = definition.name
     if Definition.fetch(name) != :error, do: abort({:already_exists, name})
     checked = Definition.built(Rules.check(definition))
@@ -70,14 +93,16 @@ defmodule Magnesia.Strict.Schema do
 
     Copies.needs_disc(definition, {:bad_type, name, definition.storage, node()})
     try_storage_properties(definition)
-    create_copy(definition)
+    definition
   end
 
-  defp create_copy(%{storage: :unknown} = definition) do
+  @doc "Creates the table of a checked definition, in the operation that runs."
+  @spec create_copy(Definition.t()) :: :ok
+  def create_copy(%{storage: :unknown} = definition) do
     define(%{definition | load_reason: :unknown})
   end
 
-  defp create_copy(definition) do
+  def create_copy(definition) do
     Engine.table_create(
       definition.name,
       definition.type,
@@ -112,7 +137,28 @@ defmodule Magnesia.Strict.Schema do
   @doc "Deletes a table and its rows."
   @spec delete_table(term()) :: outcome()
   def delete_table(:schema), do: refuse_schema()
-  def delete_table(tab), do: run(fn -> delete(locked!(tab, :write)) end)
+  def delete_table(tab), do: run(fn -> delete_whole(tab) end)
+
+  @doc "Deletes a table with its fragments in the operation that runs."
+  @spec delete_whole(term()) :: :ok
+  def delete_whole(tab) do
+    case fetch!(tab, {:no_exists, tab}) do
+      %{frag_properties: []} -> delete(locked!(tab, :write))
+      _ -> delete_fragments(Fragments.fetch!(tab))
+    end
+  end
+
+  # The base table first: fragments without one are deleted when the database is next opened.
+  defp delete_fragments(%{tab: tab}) do
+    foreigners = Fragments.foreigners(tab)
+
+    if foreigners != [] do
+      abort({:combine_error, tab, ~c"Too many foreigners", foreigners})
+    end
+
+    definitions = for name <- Fragments.names(tab), do: locked!(name, :write)
+    Enum.each(definitions, &delete/1)
+  end
 
   @doc "Deletes a table in the operation that runs."
   @spec delete(Definition.t()) :: :ok
@@ -212,7 +258,21 @@ defmodule Magnesia.Strict.Schema do
   def change_table_majority(:schema, majority) when is_boolean(majority), do: refuse_schema()
 
   def change_table_majority(tab, majority) when is_boolean(majority) do
-    change(tab, &%{&1 | majority: majority})
+    run(fn ->
+      definition = active!(tab)
+
+      if :lists.keyfind(:base_table, 1, definition.frag_properties) not in [
+           false,
+           {:base_table, tab}
+         ] do
+        abort({:bad_type, tab})
+      end
+
+      for name <- Fragments.names(tab) do
+        Rules.check(%{next_version(active!(name)) | majority: majority})
+      end
+      |> Enum.each(&define/1)
+    end)
   end
 
   @doc "One of the user's own properties of a table; exits when it has none of that key."

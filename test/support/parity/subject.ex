@@ -139,7 +139,7 @@ defmodule Magnesia.Parity.Subject do
   end
 
   defp clean(subject, options) do
-    Enum.each(others(subject) -- table_names(), &forget(subject, &1))
+    forget_all(subject, others(subject) -- table_names())
 
     if Keyword.get(options, :thorough, false),
       do: fresh_tables(subject),
@@ -216,12 +216,22 @@ defmodule Magnesia.Parity.Subject do
 
   # A table that cannot be deleted (its only replica elsewhere) goes with a restart.
   defp forget_all(subject) do
-    Enum.each(others(subject), &forget(subject, &1))
+    forget_all(subject, others(subject))
   catch
     _kind, _reason -> start_ram(subject)
   end
 
   defp others(subject), do: subject.system_info(:tables) -- [:schema]
+
+  # A fragment goes with its base table, which goes after those that follow it.
+  defp forget_all(_subject, []), do: :ok
+
+  defp forget_all(subject, tables) do
+    Enum.each(tables, &subject.delete_table/1)
+    left = Enum.filter(tables, &(&1 in others(subject)))
+    if length(left) == length(tables), do: Enum.each(left, &forget(subject, &1))
+    forget_all(subject, Enum.filter(left, &(&1 in others(subject))))
+  end
 
   defp forget(subject, table) do
     if subject.delete_table(table) != {:atomic, :ok} do
