@@ -18,6 +18,10 @@
     reason: "a transformation keeps the rows that the fun returns as they are, of a bag as well"
   },
   %{
+    quirk: 148,
+    reason: "steps in a set go on over equal numbers of both kinds, which are keys of their own"
+  },
+  %{
     quirk: 150,
     reason: "a read lock on all fragments is an ordinary wish and is granted"
   },

@@ -100,6 +100,15 @@ defmodule Magnesia.Contract.HarnessTest do
     rows = [{:b, 2, :x}, {:b, 1, :z}, {:b, 1, :a}]
     assert {:value, [{:b, 1, :z}, {:b, 1, :a}, _]} = Order.comparable(:by_key, {:value, rows})
     assert Order.comparable(:shape, {:exit, :x}) == {:exit, :x}
+
+    wrong = fn old, new ->
+      {:value, {:aborted, {~c"Bad transform function", :s, :fun, :n, {~c"Bad arity", old, new}}}}
+    end
+
+    one = Order.comparable(:transform, wrong.({:s, 1, 2}, {:s, 1}))
+    assert one == Order.comparable(:transform, wrong.({:s, 2, 3}, {:s, 2}))
+    assert one != Order.comparable(:transform, wrong.({:s, 1, 2}, {:s, 1, 2, 3}))
+    assert one != Order.comparable(:exact, wrong.({:s, 1, 2}, {:s, 1}))
   end
 
   test "a record that ends early differs" do

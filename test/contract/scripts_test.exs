@@ -6,7 +6,7 @@ defmodule Magnesia.Contract.ScriptsTest do
   """
   use ExUnit.Case, async: false
 
-  alias Magnesia.Parity.{Differences, Printer, Quirk, Runner, Script, Subject}
+  alias Magnesia.Parity.{Avoidance, Differences, Printer, Quirk, Runner, Script, Subject}
 
   @moduletag capture_log: true
   @moduletag timeout: 1_800_000
@@ -18,15 +18,24 @@ defmodule Magnesia.Contract.ScriptsTest do
   test "answers the kept scripts as stock Mnesia does" do
     {kept, _} = Code.eval_file(Path.join(__DIR__, "kept_scripts.exs"))
 
-    for subject <- [:mnesia, :magnesia] do
-      Subject.start_ram(subject)
-      Subject.fresh_tables(subject)
-    end
+    Enum.each([:mnesia, :magnesia], &Runner.fresh/1)
 
     for {kind, operations} <- kept do
       script = %Script{kind: kind, operations: operations}
       difference = Runner.difference(script, :mnesia, :magnesia)
       assert difference == nil, Printer.code(script) <> inspect(difference, pretty: true)
+    end
+  end
+
+  test "avoids what differs on purpose, and needs to" do
+    Enum.each([:mnesia, :magnesia], &Runner.fresh/1)
+
+    for {quirk, operations} <- Avoidance.shown() do
+      script = %Script{kind: :data, operations: operations}
+      avoided = %Script{kind: :data, operations: Avoidance.apply_to(operations, [quirk])}
+      assert Runner.difference(script, :mnesia, :magnesia) != nil, "quirk #{quirk}"
+      difference = Runner.difference(avoided, :mnesia, :magnesia)
+      assert difference == nil, Printer.code(avoided) <> inspect(difference, pretty: true)
     end
   end
 

@@ -315,5 +315,22 @@
     gives: ~S"""
     {{atomic,ok},[{s,1,1}]}
     """
+  },
+  %{
+    number: 148,
+    kind: :wart,
+    setup: :ram,
+    title: ~S"""
+    On a set, next and prev crash where the stored keys end, if the transaction wrote a key that is
+    the same number, of the other kind, as the one they step from.
+    """,
+    run: ~S"""
+    mnesia:dirty_write({s,4,old}), Step=fun(Op)-> case Tx(fun()-> mnesia:write({s,4.0,n}),
+    mnesia:Op(s,4) end) of {aborted,{Reason,_Stack}}-> Reason; Other-> Other end end, {Step(next),
+    Step(prev)}
+    """,
+    gives: ~S"""
+    {{case_clause,[4.0]},{case_clause,[4.0]}}
+    """
   }
 ]

@@ -18,6 +18,7 @@ defmodule Magnesia.Parity.Order do
           | :chunks
           | :chunk_rows
           | :locks
+          | :transform
 
   @steps [
     :first,
@@ -103,6 +104,11 @@ defmodule Magnesia.Parity.Order do
     end
   end
 
+  # Which row of a wrong size is met first is the table's order.
+  def mode({:call, :transform_table, [table | _]}, type, _written?) do
+    if type.(table) == :ordered_set, do: :exact, else: :transform
+  end
+
   def mode({:chunks, table, spec, _, _, _}, type, written?) do
     cond do
       type.(table) == :ordered_set -> :exact
@@ -150,6 +156,13 @@ defmodule Magnesia.Parity.Order do
   end
 
   def comparable(:chunk_rows, {:value, {_sizes, rows}}), do: {:value, Normal.sorted(rows)}
+
+  def comparable(:transform, {:value, {:aborted, {text, table, fun, node, {why, old, new}}}})
+      when is_tuple(old) and is_tuple(new) do
+    sizes = {elem(old, 0), tuple_size(old), tuple_size(new)}
+    {:value, {:aborted, {text, table, fun, node, {why, sizes}}}}
+  end
+
   def comparable(_mode, outcome), do: outcome
 
   defp rows(:ordered_set), do: :exact
