@@ -52,18 +52,41 @@ defmodule Magnesia.Strict.Chunks do
   @spec select(tuple(), term(), term(), term(), term(), term()) :: chunk()
   def select(tid, ts, tab, spec, limit, lock) do
     facts = Facts.fetch!(tab, :disc_copies)
+    select_in(tid, ts, facts, spec, limit, lock, &first(tab, &1, limit, facts))
+  end
+
+  @doc "As `select/6`, with a fun for the first chunk of stored rows."
+  @spec select_with(tuple(), term(), atom(), list(), integer(), term(), (list() -> chunk())) ::
+          chunk()
+  def select_with(tid, ts, tab, spec, limit, lock, first) do
+    select_in(tid, ts, Facts.fetch!(tab, :setorbag), spec, limit, lock, first)
+  end
+
+  @doc "The first chunk with given operations merged in, for a process outside the transaction."
+  @spec select_own(tuple(), Own.ops(), atom(), list(), integer()) :: chunk()
+  def select_own(id, ops, tab, spec, limit) do
+    facts = Facts.fetch!(tab, :disc_copies)
+    state = continuation(tab: tab, tid: id, limit: limit, kind: facts.type)
+    with_own(ops, spec, state, &first(tab, &1, limit, facts))
+  end
+
+  @doc "The first chunk of stored rows."
+  @spec stored(atom(), list(), integer()) :: chunk()
+  def stored(tab, spec, limit), do: first(tab, spec, limit, Facts.fetch!(tab, :disc_copies))
+
+  defp select_in(tid, ts, %{name: tab} = facts, spec, limit, lock, first) do
     state = continuation(tab: tab, tid: tid, limit: limit, kind: facts.type)
 
     case tid do
       {:tid, _, _} ->
         Selection.lock(ts, tab, spec, lock)
-        in_transaction(Selection.own(ts, tab), spec, facts, state)
+        with_own(Selection.own(ts, tab), spec, state, first)
 
       {:ets, _} ->
-        Dirty.bare(tab, fn -> wrap(first(tab, spec, limit, facts), state) end)
+        Dirty.bare(tab, fn -> wrap(first.(spec), state) end)
 
       _ ->
-        wrap(first(tab, spec, limit, facts), state)
+        wrap(first.(spec), state)
     end
   end
 
@@ -90,15 +113,13 @@ defmodule Magnesia.Strict.Chunks do
 
   def continue(_tid, _ts, cont), do: abort({:badarg, cont})
 
-  defp in_transaction([], spec, facts, continuation(tab: tab, limit: limit) = state) do
-    wrap(first(tab, spec, limit, facts), state)
-  end
+  defp with_own([], spec, state, first), do: wrap(first.(spec), state)
 
-  defp in_transaction(ops, spec, facts, continuation(tab: tab, limit: limit) = state) do
+  defp with_own(ops, spec, continuation(kind: kind) = state, first) do
     rows_of = Pattern.rows_of(spec)
     unless Engine.spec_valid(spec), do: :erlang.error(:badarg)
-    state = continuation(state, written: Own.pending(ops, facts.type), spec: spec)
-    merge(first(tab, rows_of, limit, facts), state)
+    state = continuation(state, written: Own.pending(ops, kind), spec: spec)
+    merge(first.(rows_of), state)
   end
 
   defp wrap(@end_of_table, _state), do: @end_of_table

@@ -130,9 +130,11 @@ defmodule Magnesia.Strict.Index do
     end
   end
 
-  defp merge([], rows, _tab, _value, _pos), do: rows
+  @doc "Merges a transaction's own operations into the rows with a value."
+  @spec merge(Own.ops(), [tuple()], atom(), term(), pos_integer()) :: [tuple()]
+  def merge([], rows, _tab, _value, _pos), do: rows
 
-  defp merge(ops, rows, tab, value, pos) do
+  def merge(ops, rows, tab, value, pos) do
     facts = Facts.fetch!(tab, :wild_pattern)
     pattern = :erlang.setelement(pos, Facts.wild_pattern(facts), value)
     Own.merge_matching(ops, rows, facts.type, pattern)
