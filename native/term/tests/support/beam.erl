@@ -32,6 +32,9 @@ answer($f, _, Terms) ->
     spawn(fun() -> Self ! {funs, funs()} end),
     There = receive {funs, Funs} -> Funs end,
     {[framed(term_to_binary(T)) || T <- Here ++ There], Terms};
+answer($s, Bytes, Terms) ->
+    Map = maps:from_keys([binary_to_atom(B) || B <- frames(Bytes)], 0),
+    {[framed(atom_to_binary(A)) || A <- maps:keys(Map)], Terms};
 answer($v, Bytes, Terms) ->
     {lists:zipwith(fun(B, T) -> verify(B, T) end, frames(Bytes), Terms), []}.
 

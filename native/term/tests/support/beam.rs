@@ -73,6 +73,15 @@ impl Beam {
         answer.into_iter().map(verdict).collect()
     }
 
+    /// The names of at most 32 atoms in the order in which the BEAM stores them as keys of a map.
+    pub fn stored(&mut self, names: &[&str]) -> Vec<String> {
+        let names: Vec<Vec<u8>> = names.iter().map(|name| name.as_bytes().to_vec()).collect();
+        let stored = frames(&self.ask(b's', &framed(&names))).into_iter();
+        stored
+            .map(|name| String::from_utf8(name).expect("a name is UTF-8"))
+            .collect()
+    }
+
     /// Decodes and encodes each; an empty answer is a refusal.
     pub fn echo(&mut self, encoded: &[Vec<u8>]) -> Vec<Vec<u8>> {
         let answer = self.ask(b'e', &framed(encoded));

@@ -8,6 +8,7 @@
 pub mod beam;
 pub mod model;
 pub mod random;
+pub mod stored;
 
 /// A number of cases, multiplied by `MAGNESIA_CASES`.
 pub fn cases(default: usize) -> usize {

@@ -334,20 +334,23 @@ impl Term {
     }
 }
 
-fn pack_map(pairs: &[(Term, Term)], packer: &mut Packer) {
+/// Of a map's pairs those that count.
+pub fn distinct(pairs: &[(Term, Term)]) -> impl Iterator<Item = &(Term, Term)> {
     let mut keys: Vec<Vec<u8>> = Vec::new();
-    let mut kept = Vec::new();
-    for (key, value) in pairs {
+    pairs.iter().filter(move |(key, _)| {
         let key = key.packed();
         let normal = order::canonical(&key).into_owned();
-        if !keys.contains(&normal) {
-            keys.push(normal);
-            kept.push((key, value));
-        }
-    }
+        let is_new = !keys.contains(&normal);
+        keys.push(normal);
+        is_new
+    })
+}
+
+fn pack_map(pairs: &[(Term, Term)], packer: &mut Packer) {
+    let kept: Vec<&(Term, Term)> = distinct(pairs).collect();
     let mark = packer.map_begin(kept.len());
     for (key, value) in kept {
-        packer.raw(&key);
+        key.pack(packer);
         value.pack(packer);
     }
     packer.map_end(mark);
