@@ -58,7 +58,7 @@ defmodule Magnesia.Parity.Planted do
       end)
 
     {:ok, @sound, binary} = :compile.forms(renamed)
-    {:module, @sound} = :code.load_binary(@sound, 'sound', binary)
+    {:module, @sound} = :code.load_binary(@sound, ~c"sound", binary)
   end
 
   @doc "A call of the backend with a fault."

@@ -90,7 +90,6 @@ defmodule Magnesia.Parity.Subject do
     stop(subject)
     dir = String.to_charlist(scratch(subject))
     Application.put_env(application(subject), :dir, dir)
-    File.mkdir_p!(Path.dirname(to_string(dir)))
     :ok = subject.create_schema([node()])
     start_quietly(subject)
     Enum.each(@disc_tables, fn {name, options} -> fill(subject, name, options) end)
@@ -250,9 +249,12 @@ defmodule Magnesia.Parity.Subject do
     Enum.each([:c, :a, :b], &subject.dirty_write({name, 1, &1}))
   end
 
+  # Stock Mnesia makes a directory, but not the one that it is in.
   defp scratch(subject) do
     unique = "#{subject}-#{System.pid()}-#{System.unique_integer([:positive])}"
-    Path.join([System.tmp_dir!(), "magnesia-parity", unique])
+    dir = Path.join([System.tmp_dir!(), "magnesia-parity", unique])
+    File.mkdir_p!(Path.dirname(dir))
+    dir
   end
 
   # Only directories made by `scratch/1` are ever removed.

@@ -25,7 +25,7 @@ defmodule Magnesia.Parity.Vm do
   def start(side, storage) do
     # What of Mix is needed to find stock Mnesia is not needed there.
     paths = for path <- :code.get_path(), not (to_string(path) =~ ~r"/mix/ebin$"), do: path
-    args = Enum.flat_map(paths, &['-pa', &1])
+    args = Enum.flat_map(paths, &[~c"-pa", &1])
     {:ok, pid, _node} = :peer.start_link(%{connection: 0, args: args})
     {:ok, _} = :peer.call(pid, :application, :ensure_all_started, [:logger])
     :ok = :peer.call(pid, :logger, :set_primary_config, [:level, :none])
