@@ -8,7 +8,7 @@ defmodule Magnesia.Hot.CopiesTest do
   alias Magnesia.Backend.Copying
   alias Magnesia.{Engine, HotNodes, Pair}
 
-  @moduletag timeout: 120_000
+  @moduletag timeout: 600_000
   @aliases [:magnesia_ram, :magnesia_disc, :magnesia_disc_only]
 
   setup do
