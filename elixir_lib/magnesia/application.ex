@@ -1,6 +1,6 @@
 defmodule Magnesia.Application do
   @moduledoc """
-  The OTP application: one supervised process, `Magnesia.Database`.
+  The OTP application: `Magnesia.Database` and, before it, the processes that events go through.
 
   Starting the application opens no database; `:magnesia.start/0` or `Magnesia.Supervisor` does.
   Stopping it closes the database in order. With `config :magnesia, hot_tables: true` a stock
@@ -15,7 +15,7 @@ defmodule Magnesia.Application do
   def start(_type, _args) do
     with :ok <- Registration.configured() do
       registrar = if Registration.configured?(), do: [Magnesia.Backend.Registrar], else: []
-      children = [Magnesia.Database | registrar]
+      children = [Magnesia.Notices, Magnesia.Subscribers, Magnesia.Database | registrar]
       Supervisor.start_link(children, strategy: :one_for_one, name: Magnesia.Root)
     end
   end

@@ -11,9 +11,11 @@ defmodule Magnesia.Database do
   use GenServer
 
   alias Magnesia.Engine
+  alias Magnesia.Notices
   alias Magnesia.Strict.Definition
   alias Magnesia.Strict.Refragmentation
   alias Magnesia.Strict.Settings
+  alias Magnesia.Subscribers
 
   @typep job :: {GenServer.from(), (() -> term())}
 
@@ -189,6 +191,7 @@ defmodule Magnesia.Database do
 
     case Definition.publish_all(storage) do
       :ok ->
+        :ok = Notices.install()
         Refragmentation.repair()
 
       {:"$magnesia_error", reason} ->
@@ -207,7 +210,10 @@ defmodule Magnesia.Database do
 
   # Definitions go first, so that who asks meanwhile sees a database that is not running.
   defp do_close do
+    if running?(), do: Subscribers.tell_system({:mnesia_down, node()})
     Definition.erase_all()
+    Subscribers.forget_all()
+    Notices.remove()
     :persistent_term.erase(Magnesia.Directory)
 
     case Engine.close() do

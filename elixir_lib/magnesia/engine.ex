@@ -235,6 +235,18 @@ defmodule Magnesia.Engine do
   @spec delete_object(table(), tuple()) :: :ok | failure()
   def delete_object(tab, record), do: Native.delete_object(tab, record)
 
+  @doc "As `write/2`, and nobody is told."
+  @spec write_bare(table(), tuple()) :: :ok | failure()
+  def write_bare(tab, record), do: Native.write_bare(tab, record)
+
+  @doc "As `delete/2`, and nobody is told."
+  @spec delete_bare(table(), term()) :: :ok | failure()
+  def delete_bare(tab, key), do: Native.delete_bare(tab, key)
+
+  @doc "As `delete_object/2`, and nobody is told."
+  @spec delete_object_bare(table(), tuple()) :: :ok | failure()
+  def delete_object_bare(tab, record), do: Native.delete_object_bare(tab, record)
+
   @doc "Adds to a counter, never going below 0, and answers the new value."
   @spec update_counter(table(), term(), integer()) :: integer() | failure()
   def update_counter(tab, key, incr), do: Native.update_counter(tab, key, incr)
@@ -307,6 +319,23 @@ defmodule Magnesia.Engine do
   @doc "Runs a match specification over a list."
   @spec spec_run([tuple()], list()) :: list() | failure()
   def spec_run(records, spec), do: Native.spec_run(records, spec)
+
+  # Events
+
+  @doc """
+  Says which tables are watched, each as `{table, simple?, detailed?}`, whether committed
+  transactions are, and which process is told: the one subscriber that there is
+  (`direct?`), as plain messages, or one that gets `{:"$magnesia_events", events}`.
+  """
+  @spec audience(pid(), boolean(), [{atom(), boolean(), boolean()}], boolean()) ::
+          :ok | failure()
+  def audience(to, direct?, tables, activities?) do
+    Native.audience(to, direct?, tables, activities?)
+  end
+
+  @doc "Sends events that the engine does not make, in the order of those that it makes."
+  @spec publish([{:activity | {atom(), :simple | :detailed}, tuple()}]) :: :ok | failure()
+  def publish(events), do: Native.publish(events)
 
   # Tables of a stock Mnesia
 

@@ -49,6 +49,10 @@ defmodule Magnesia.Native do
   def count_failure, do: missing()
   def count_restart, do: missing()
 
+  # Events
+  def audience(_a, _b, _c, _d), do: missing()
+  def publish(_a), do: missing()
+
   # Reads
   def read(_a, _b), do: missing()
   def read_large(_a, _b), do: missing()
@@ -130,6 +134,9 @@ defmodule Magnesia.Native do
   def write(_a, _b), do: missing()
   def delete(_a, _b), do: missing()
   def delete_object(_a, _b), do: missing()
+  def write_bare(_a, _b), do: missing()
+  def delete_bare(_a, _b), do: missing()
+  def delete_object_bare(_a, _b), do: missing()
   def update_counter(_a, _b, _c), do: missing()
 
   defp missing, do: :erlang.nif_error(:not_loaded)

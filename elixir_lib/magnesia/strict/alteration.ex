@@ -12,6 +12,7 @@ defmodule Magnesia.Strict.Alteration do
   alias Magnesia.Database
   alias Magnesia.Engine
   alias Magnesia.Strict.Activity
+  alias Magnesia.Strict.Announcement
   alias Magnesia.Strict.Definition
   alias Magnesia.Strict.Locks
 
@@ -39,7 +40,7 @@ defmodule Magnesia.Strict.Alteration do
       _ = writable(fetch!(:schema, {:node_not_running, node()}))
       lock(:schema, :write)
       _ = operate(operation)
-      :ok
+      Announcement.completed()
     end
 
     Activity.transaction(:undefined, body, [], :infinity, :magnesia, false)
@@ -118,7 +119,12 @@ defmodule Magnesia.Strict.Alteration do
 
   @doc "Publishes a definition once the engine has done its part, or aborts."
   @spec settled(:ok | Engine.failure(), Definition.t()) :: :ok
-  def settled(:ok, definition), do: Definition.publish(definition)
+  def settled(:ok, definition) do
+    old = Definition.fetch(definition.name)
+    :ok = Definition.publish(definition)
+    Announcement.defined(definition, old)
+  end
+
   def settled(failure, definition), do: done(failure, definition.name)
 
   @doc "Aborts when the engine could not do its part."

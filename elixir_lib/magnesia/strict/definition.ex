@@ -128,6 +128,18 @@ defmodule Magnesia.Strict.Definition do
      d.version}
   end
 
+  @doc "The definition as a list of Mnesia's properties, in Mnesia's order."
+  @spec listed(t()) :: [{atom(), term()}]
+  def listed(d) do
+    own = &{&1, Map.fetch!(d, &1)}
+
+    [{:name, d.name}, {:type, d.type}] ++
+      Enum.map([:ram_copies, :disc_copies, :disc_only_copies, :load_order, :access_mode], own) ++
+      [{:majority, d.majority}, {:index, d.index_info}] ++
+      Enum.map([:snmp, :local_content, :record_name, :attributes, :user_properties], own) ++
+      Enum.map([:frag_properties, :storage_properties, :cookie, :version], own)
+  end
+
   @doc "What the engine keeps with a table."
   @spec properties(t()) :: map()
   def properties(definition) do

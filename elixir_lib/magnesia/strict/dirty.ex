@@ -43,10 +43,10 @@ defmodule Magnesia.Strict.Dirty do
   @spec refuse_read(Engine.failure(), term(), term()) :: no_return()
   def refuse_read({:"$magnesia_error", reason}, tab, key), do: refuse(reason, tab, [tab, key])
 
-  @doc "Writes a record."
-  @spec write(term(), term()) :: :ok
-  def write(tab, record) do
-    case Engine.write(tab, record) do
+  @doc "Writes a record; the last argument is the engine's call for it."
+  @spec write(term(), term(), function()) :: :ok
+  def write(tab, record, put \\ &Engine.write/2) do
+    case put.(tab, record) do
       :ok -> :ok
       failure -> refuse_write(failure, tab, record)
     end
@@ -62,23 +62,27 @@ defmodule Magnesia.Strict.Dirty do
     end
   end
 
-  @doc "Deletes a key."
-  @spec delete(term(), term()) :: :ok
-  def delete(tab, key) when is_table(tab) do
-    case Engine.delete(tab, key) do
+  @doc "Deletes a key; the last argument is the engine's call for it."
+  @spec delete(term(), term(), function()) :: :ok
+  def delete(tab, key, remove \\ &Engine.delete/2)
+
+  def delete(tab, key, remove) when is_table(tab) do
+    case remove.(tab, key) do
       :ok -> :ok
       {:"$magnesia_error", reason} -> abort(reason, tab, {:no_exists, {tab, :where_to_commit}})
     end
   end
 
-  def delete(tab, _key), do: abort({:bad_type, tab})
+  def delete(tab, _key, _remove), do: abort({:bad_type, tab})
 
-  @doc "Deletes one exact record."
-  @spec delete_object(term(), term()) :: :ok
-  def delete_object(tab, record) when is_table(tab) and is_record(record) do
+  @doc "Deletes one exact record; the last argument is the engine's call for it."
+  @spec delete_object(term(), term(), function()) :: :ok
+  def delete_object(tab, record, remove \\ &Engine.delete_object/2)
+
+  def delete_object(tab, record, remove) when is_table(tab) and is_record(record) do
     if Pattern.has_var(record), do: abort({:bad_type, tab, record})
 
-    case Engine.delete_object(tab, record) do
+    case remove.(tab, record) do
       :ok -> :ok
       # No row of the table can equal it.
       {:"$magnesia_error", :bad_type} -> :ok
@@ -86,7 +90,7 @@ defmodule Magnesia.Strict.Dirty do
     end
   end
 
-  def delete_object(tab, record), do: abort({:bad_type, tab, record})
+  def delete_object(tab, record, _remove), do: abort({:bad_type, tab, record})
 
   @doc "Adds to a counter and answers the new value."
   @spec update_counter(term(), term(), term()) :: integer()

@@ -13,6 +13,7 @@ defmodule Magnesia.Strict.Schema do
   alias Magnesia.Engine
   alias Magnesia.Strict.Activity
   alias Magnesia.Strict.Alteration
+  alias Magnesia.Strict.Announcement
   alias Magnesia.Strict.Copies
   alias Magnesia.Strict.Definition
   alias Magnesia.Strict.FragmentLayout
@@ -21,6 +22,7 @@ defmodule Magnesia.Strict.Schema do
   alias Magnesia.Strict.Options
   alias Magnesia.Strict.Rules
   alias Magnesia.Strict.Transformation
+  alias Magnesia.Subscribers
 
   @typep outcome :: Alteration.outcome()
 
@@ -164,6 +166,8 @@ defmodule Magnesia.Strict.Schema do
   @spec delete(Definition.t()) :: :ok
   def delete(definition) do
     done(Engine.table_delete(definition.name), definition.name)
+    Announcement.deleted(definition)
+    Subscribers.forget_table(definition.name)
     Definition.erase(definition.name)
   end
 
@@ -188,12 +192,17 @@ defmodule Magnesia.Strict.Schema do
 
   @doc "Removes all rows, in a given transaction."
   @spec clear_table(tuple(), term(), term(), term()) :: :ok
-  def clear_table({:tid, _, _}, _ctx, :schema, _pattern), do: :ok
+  def clear_table({:tid, _, _}, _ctx, :schema, _pattern) do
+    Announcement.cleared(fetch!(:schema, {:node_not_running, node()}))
+    Announcement.completed()
+  end
 
   def clear_table({:tid, _, _}, ctx, tab, _pattern) do
-    _ = tab |> fetch!({:no_exists, tab}) |> active() |> writable() |> majority()
+    definition = tab |> fetch!({:no_exists, tab}) |> active() |> writable() |> majority()
     Locks.hold_table(ctx, tab, :write)
     done(Engine.table_clear(tab), tab)
+    Announcement.cleared(definition)
+    Announcement.completed()
   end
 
   @doc "Adds an index."

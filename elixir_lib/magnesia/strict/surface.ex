@@ -15,6 +15,7 @@ defmodule Magnesia.Strict.Surface do
       Surface.defining()
       Surface.changing()
       Surface.telling()
+      Surface.hearing()
     end
   end
 
@@ -173,6 +174,26 @@ defmodule Magnesia.Strict.Surface do
       @doc "Removes one of the user's own properties of a table."
       @spec delete_table_property(table(), term()) :: outcome()
       defdelegate delete_table_property(tab, key), to: Magnesia.Strict.Schema
+    end
+  end
+
+  @doc false
+  defmacro hearing do
+    quote do
+      @doc """
+      Subscribes the caller to events: `:system`, `:activity`, `{:table, tab}`,
+      `{:table, tab, :simple}` or `{:table, tab, :detailed}`.
+      """
+      @spec subscribe(term()) :: {:ok, node()} | {:error, term()}
+      defdelegate subscribe(what), to: Magnesia.Strict.Subscription
+
+      @doc "Ends the caller's subscription."
+      @spec unsubscribe(term()) :: {:ok, node()} | {:error, term()}
+      defdelegate unsubscribe(what), to: Magnesia.Strict.Subscription
+
+      @doc "Sends a term to those who are subscribed to system events."
+      @spec report_event(term()) :: :ok
+      defdelegate report_event(event), to: Magnesia.Strict.Subscription
     end
   end
 

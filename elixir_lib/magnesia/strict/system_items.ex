@@ -9,8 +9,10 @@ defmodule Magnesia.Strict.SystemItems do
 
   alias Magnesia.Database
   alias Magnesia.Engine
+  alias Magnesia.Notices
   alias Magnesia.Strict.Definition
   alias Magnesia.Strict.Settings
+  alias Magnesia.Subscribers
 
   @whole :______WHOLETABLE_____
 
@@ -149,7 +151,8 @@ defmodule Magnesia.Strict.SystemItems do
 
   defp running(:tables, true), do: Definition.names()
   defp running(:local_tables, true), do: Definition.usable()
-  defp running(item, true) when item in [:checkpoints, :subscribers], do: []
+  defp running(:checkpoints, true), do: []
+  defp running(:subscribers, true), do: [Notices.process() | Subscribers.of(:system)]
   defp running(:held_locks, true), do: held_locks()
   defp running(:lock_queue, true), do: lock_queue()
   defp running(:transactions, true), do: transactions()

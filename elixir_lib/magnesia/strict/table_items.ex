@@ -10,6 +10,7 @@ defmodule Magnesia.Strict.TableItems do
 
   alias Magnesia.Engine
   alias Magnesia.Strict.Definition
+  alias Magnesia.Subscribers
 
   @word 8
 
@@ -107,13 +108,23 @@ defmodule Magnesia.Strict.TableItems do
       load_by_force: false,
       master_nodes: d.masters,
       record_validation: {d.record_name, d.arity, d.type},
-      subscribers: [],
+      subscribers: for({pid, _kind} <- Subscribers.of_table(d.name), do: pid),
       wild_pattern: put_elem(:erlang.make_tuple(d.arity, :_), 0, d.record_name)
     ]
   end
 
-  defp commit_work(%{index: []}), do: []
-  defp commit_work(d), do: [index_info(d)]
+  defp commit_work(d) do
+    index = if d.index == [], do: [], else: [index_info(d)]
+
+    case Subscribers.of_table(d.name) do
+      [] -> index
+      all -> [subscribers(Enum.split_with(all, &match?({_, :simple}, &1))) | index]
+    end
+  end
+
+  defp subscribers({simple, detailed}) do
+    {:subscribers, for({pid, _} <- simple, do: pid), for({pid, _} <- detailed, do: pid)}
+  end
 
   defp index_info(d), do: {:index, d.type, for(entry <- d.index_info, do: {entry, d.storage})}
 

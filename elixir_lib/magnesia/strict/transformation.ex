@@ -15,6 +15,7 @@ defmodule Magnesia.Strict.Transformation do
 
   alias Magnesia.Engine
   alias Magnesia.Strict.Alteration
+  alias Magnesia.Strict.Announcement
   alias Magnesia.Strict.Definition
   alias Magnesia.Strict.Rules
 
@@ -79,8 +80,10 @@ defmodule Magnesia.Strict.Transformation do
     handle = Engine.transform_start(name, next.record_name, next.arity, properties)
     with {:"$magnesia_error", reason} <- handle, do: abort(reason, name, {:no_exists, name})
     everything = [{:_, [], [:"$_"]}]
+    before = Announcement.rows(name)
     add(Engine.select_chunk(name, everything, @chunk), handle, next, fun)
     settled(Engine.transform_commit(handle), next)
+    Announcement.transformed(next, before)
   end
 
   defp add({:more, rows, cursor}, handle, next, fun) do

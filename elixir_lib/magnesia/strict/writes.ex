@@ -30,7 +30,7 @@ defmodule Magnesia.Strict.Writes do
     case tid do
       {:tid, _, _} when lock in @kinds -> write_locked(ts, tab, record, lock)
       {:tid, _, _} -> abort({:bad_type, tab, lock})
-      {:ets, _} -> Dirty.bare(tab, fn -> Dirty.write(tab, record) end)
+      {:ets, _} -> Dirty.bare(tab, fn -> Dirty.write(tab, record, &Engine.write_bare/2) end)
       _ -> Dirty.write(tab, record)
     end
   end
@@ -81,7 +81,7 @@ defmodule Magnesia.Strict.Writes do
     case tid do
       {:tid, _, _} when lock in @kinds -> delete_locked(ts, tab, key, lock)
       {:tid, _, _} -> abort({:bad_type, tab, lock})
-      {:ets, _} -> Dirty.bare(tab, fn -> Dirty.delete(tab, key) end)
+      {:ets, _} -> Dirty.bare(tab, fn -> Dirty.delete(tab, key, &Engine.delete_bare/2) end)
       _ -> Dirty.delete(tab, key)
     end
   end
@@ -108,12 +108,16 @@ defmodule Magnesia.Strict.Writes do
     case tid do
       {:tid, _, _} when lock in @kinds -> delete_object_locked(ts, tab, record, lock)
       {:tid, _, _} -> abort({:bad_type, tab, lock})
-      {:ets, _} -> Dirty.bare(tab, fn -> Dirty.delete_object(tab, record) end)
+      {:ets, _} -> Dirty.bare(tab, fn -> delete_object_bare(tab, record) end)
       _ -> Dirty.delete_object(tab, record)
     end
   end
 
   def delete_object(_tid, _ts, tab, _record, _lock), do: abort({:bad_type, tab})
+
+  defp delete_object_bare(tab, record) do
+    Dirty.delete_object(tab, record, &Engine.delete_object_bare/2)
+  end
 
   defp delete_locked(ctx, tab, key, lock) do
     case Engine.tx_delete(ctx, tab, key, lock) do

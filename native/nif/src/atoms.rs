@@ -17,4 +17,7 @@ rustler::atoms! {
     set, ordered_set, bag, ram_copies, disc_copies, disc_only_copies, read_write,
     create, bytes, writes, main, hot,
     lock_queue, system_limit,
+    events = "$magnesia_events",
+    simple, detailed, activity, complete, dirty, tid,
+    mnesia_table_event, mnesia_activity_event,
 }

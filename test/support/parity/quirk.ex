@@ -56,7 +56,9 @@ defmodule Magnesia.Parity.Quirk do
     end)
   end
 
-  defp bindings(subject), do: [Tx: &subject.transaction/1]
+  defp bindings(subject) do
+    [Tx: &subject.transaction/1, Flush: fn -> Subject.messages(subject) end]
+  end
 
   defp restart(subject) do
     :stopped = subject.stop()

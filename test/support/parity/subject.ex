@@ -101,6 +101,21 @@ defmodule Magnesia.Parity.Subject do
     end
   end
 
+  @doc "The events that have come to the caller, oldest first, and any other message."
+  @spec messages(module) :: [term]
+  def messages(subject) do
+    if application(subject) == :magnesia, do: Magnesia.Subscribers.settle()
+    received()
+  end
+
+  defp received do
+    receive do
+      message -> [message | received()]
+    after
+      0 -> []
+    end
+  end
+
   @doc "Makes the six tables of the numbered quirks anew, with nothing else beside them."
   @spec fresh_quirk_tables(module) :: :ok
   def fresh_quirk_tables(subject) do

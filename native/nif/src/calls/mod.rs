@@ -5,6 +5,7 @@
 //! without the ending answers `large`. All others are on normal schedulers and do less than a
 //! millisecond's work; queries go on from a cursor.
 
+mod events;
 mod hot;
 mod lifecycle;
 mod read;

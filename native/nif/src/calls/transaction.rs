@@ -13,7 +13,7 @@ use super::SMALL_COUNT_MAX;
 use super::read::{Collected, rows_of_key};
 use crate::raw::{self, Word, nif};
 use crate::slots::{self, Running};
-use crate::{atoms, mail, record, reply, sink, slice, state};
+use crate::{atoms, change, mail, record, reply, sink, slice, state};
 
 nif!("tx_new", 0, Normal, tx_new);
 nif!("tx_begin", 1, Normal, tx_begin);
@@ -124,7 +124,8 @@ fn commit<'a>(env: Env<'a>, mut running: Running, is_synced: Term<'a>) -> Term<'
     let committed = if running.transaction.own().is_empty() {
         Ok(None)
     } else {
-        database.commit(running.transaction.own())
+        let number = running.transaction.tid().counter;
+        change::commit(env, database, running.transaction.own(), number)
     };
     running.transaction.end(engine.locks());
     let counter = if committed.is_ok() {

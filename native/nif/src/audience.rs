@@ -1,0 +1,133 @@
+//! Who hears of changes: the tables that are watched, and the process that is told.
+//!
+//! Subscriptions are kept by an Elixir process; here is only what a writer has to know. A table
+//! that nobody watches costs a writer one load and one bit. What is watched is written one
+//! writer at a time, from reading the old rows to the sending of the events, so that events
+//! come in the order of the commits. A writer sends one message: to the only subscriber there
+//! is, or to the process that hands it on to all of them.
+//!
+//! Never here: what a change is (see `change`), a list of subscribers, waiting for one.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use arc_swap::{ArcSwapOption, Guard};
+use magnesia_engine::Table;
+use magnesia_term::Atom;
+use parking_lot::{Mutex, MutexGuard};
+use rustler::{Encoder, Env, Term};
+
+use crate::raw::{self, Word};
+use crate::{atoms, source};
+
+/// What is told of a table's changes.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Watch {
+    pub(crate) is_simple: bool,
+    pub(crate) is_detailed: bool,
+}
+
+/// What writers are to tell, and whom.
+pub(crate) struct Audience {
+    to: Word,
+    /// Whether `to` is the only subscriber, which takes events as they are.
+    is_direct: bool,
+    tables: HashMap<Atom, Watch>,
+}
+
+static AUDIENCE: ArcSwapOption<Audience> = ArcSwapOption::const_empty();
+/// One bit for 64 groups of atoms: whether a table of the group is watched.
+static WATCHED: AtomicU64 = AtomicU64::new(0);
+static HEARS_ACTIVITIES: AtomicBool = AtomicBool::new(false);
+static ORDER: Mutex<()> = Mutex::new(());
+
+fn bit(name: Atom) -> u64 {
+    1 << (name.handle() & (u64::BITS - 1))
+}
+
+/// Whether a table may be watched; most that are not are told apart here.
+#[inline]
+pub(crate) fn may_hear(name: Atom) -> bool {
+    WATCHED.load(Ordering::Relaxed) & bit(name) != 0
+}
+
+/// Whether somebody is told of transactions that have committed.
+#[inline]
+pub(crate) fn hears_activities() -> bool {
+    HEARS_ACTIVITIES.load(Ordering::Relaxed)
+}
+
+/// Keeps other writers of watched tables out until it is dropped.
+pub(crate) fn in_order() -> MutexGuard<'static, ()> {
+    ORDER.lock()
+}
+
+/// The audience as it is now.
+pub(crate) fn now() -> Guard<Option<Arc<Audience>>> {
+    AUDIENCE.load()
+}
+
+impl Audience {
+    /// What is told of a table.
+    pub(crate) fn watch(&self, table: &Table) -> Watch {
+        let name = table.definition().name;
+        self.tables.get(&name).copied().unwrap_or_default()
+    }
+
+    /// Sends events, each `{Stream, Message}` with Stream `{Table, Kind}` or `activity`; `env`
+    /// is that of a call.
+    pub(crate) fn tell(&self, env: Env<'_>, events: &[(Word, Word)]) {
+        if events.is_empty() {
+            return;
+        }
+        raw::as_caller(env, || {
+            if self.is_direct {
+                for &(_, message) in events {
+                    raw::send(self.to, raw::term(env, message));
+                }
+                return;
+            }
+            let mut list = raw::nil_word();
+            for &(stream, message) in events.iter().rev() {
+                let event = raw::tuple_word(env, &[stream, message]);
+                list = raw::cons_word(env, event, list);
+            }
+            let message = (atoms::events(), raw::term(env, list)).encode(env);
+            raw::send(self.to, message);
+        });
+    }
+}
+
+/// Replaces the audience: `Tables` is a list of `{Table, Simple, Detailed}`.
+pub(crate) fn set<'a>(
+    env: Env<'a>,
+    to: Term<'a>,
+    is_direct: bool,
+    tables: Term<'a>,
+    has_activities: bool,
+) -> Option<()> {
+    let truth = raw::word(true.encode(env));
+    let mut watched = HashMap::new();
+    for entry in source::list(tables)? {
+        let &[name, simple, detailed] = raw::tuple_of(env, raw::word(entry))? else {
+            return None;
+        };
+        let watch = Watch {
+            is_simple: simple == truth,
+            is_detailed: detailed == truth,
+        };
+        watched.insert(raw::atom_of(name)?, watch);
+    }
+    let order = in_order();
+    let bits = watched.keys().fold(0, |bits, &name| bits | bit(name));
+    AUDIENCE.store(Some(Arc::new(Audience {
+        to: raw::word(to),
+        is_direct,
+        tables: watched,
+    })));
+    WATCHED.store(bits, Ordering::Release);
+    HEARS_ACTIVITIES.store(has_activities, Ordering::Release);
+    drop(order);
+    Some(())
+}
