@@ -285,6 +285,23 @@ defmodule Magnesia.Engine do
           {:done, list()} | {:more, list(), cursor()} | failure()
   def select_chunk(tab, spec, limit), do: Native.select_chunk(tab, spec, limit)
 
+  @doc """
+  A first slice in the order of an ordered table's keys, or in any, which may be that of an index.
+  """
+  @spec select_ordered(table(), list(), pos_integer(), :any | :asc | :desc) ::
+          {:done, list()} | {:more, list(), cursor()} | failure()
+  def select_ordered(tab, spec, limit, order), do: Native.select_ordered(tab, spec, limit, order)
+
+  @doc "Where a query finds the rows that it looks at."
+  @spec select_access(table(), list(), :any | :asc | :desc) ::
+          {:keys, non_neg_integer()}
+          | {:index, pos_integer(), non_neg_integer()}
+          | {:index_range, pos_integer()}
+          | :key_range
+          | :all
+          | failure()
+  def select_access(tab, spec, order), do: Native.select_access(tab, spec, order)
+
   @doc "The slice after a cursor."
   @spec select_chunk_more(cursor(), pos_integer()) ::
           {:done, list()} | {:more, list(), cursor()} | failure()

@@ -65,7 +65,8 @@ impl Index {
         self.holds
     }
 
-    fn entry(&self, row: &Row) -> Option<LongKey> {
+    /// The key of a row's entry; none when the row has no such element.
+    pub(crate) fn entry(&self, row: &Row) -> Option<LongKey> {
         let value = row.at(self.position)?;
         Some(LongKey::of_each([value, row.key()], Flavour::Exact))
     }

@@ -2,10 +2,13 @@
 //!
 //! A cursor is a value: where the query goes on, over which rows. It holds no lock and keeps
 //! no row alive but those of a bag's key that a limit cut in two, so it may be kept, stepped
-//! twice or dropped at any time. Candidates come from the key, an index or a range of keys
-//! where the specification allows it, else from all rows; the specification has the last word.
+//! twice or dropped at any time. Candidates come from the key, an index, a range of keys or one
+//! of an index (`between`) where the specification allows it, else from all rows; the
+//! specification has the last word.
 //!
 //! Never here: a transaction's own writes, locks on records, terms of a host.
+
+mod between;
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -47,8 +50,28 @@ enum Way {
         next: usize,
         at: Option<TreePosition<LongKey>>,
     },
+    /// Walk over a range of an index, from a place of it on.
+    Between {
+        position: usize,
+        at: Option<TreePosition<LongKey>>,
+    },
     /// Walk over rows.
     Walk(Position),
+}
+
+/// Where a query finds the rows that it looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// By so many keys.
+    Keys(usize),
+    /// In the index on a position, by so many values.
+    Index(usize, usize),
+    /// In a range of the index on a position.
+    IndexRange(usize),
+    /// In a range of keys.
+    KeyRange,
+    /// Among all rows.
+    All,
 }
 
 /// Where a query goes on.
@@ -73,13 +96,44 @@ impl Cursor {
     /// The beginning of a query over a table. `direction` matters for ordered tables only.
     #[must_use]
     pub fn new(table: Arc<Table>, query: Arc<Query>, direction: Direction) -> Self {
-        let way = choose(&table, &query.spec, direction);
+        let way = choose(&table, &query.spec, direction, table.body().is_ordered());
         Self {
             table,
             query,
             direction,
             way,
             pending: Vec::new(),
+        }
+    }
+
+    /// The same for one who does not care for the order of an ordered table: a range of an
+    /// index may serve then, which shows rows by their values.
+    #[must_use]
+    pub fn in_any_order(table: Arc<Table>, query: Arc<Query>) -> Self {
+        let way = choose(&table, &query.spec, Direction::Up, false);
+        Self {
+            table,
+            query,
+            direction: Direction::Up,
+            way,
+            pending: Vec::new(),
+        }
+    }
+
+    /// Where the rows come from.
+    #[must_use]
+    pub fn access(&self) -> Access {
+        let spec = &self.query.spec;
+        match &self.way {
+            Way::Keys(_) => Access::Keys(candidate_keys(&self.table, spec).len()),
+            Way::Values { position, .. } => {
+                Access::Index(*position, spec.values_at(*position).map_or(0, <[_]>::len))
+            }
+            Way::Between { position, .. } => Access::IndexRange(*position),
+            Way::Walk(_) if self.table.body().is_tree() && spec.range_at(2).is_some() => {
+                Access::KeyRange
+            }
+            Way::Walk(_) => Access::All,
         }
     }
 
@@ -187,6 +241,7 @@ impl Run<'_> {
         match way {
             Way::Keys(next) => self.by_keys(next),
             Way::Values { position, next, at } => self.by_values(position, next, at),
+            Way::Between { position, at } => self.by_between(position, at),
             Way::Walk(position) => self.by_walk(position),
         }
     }
@@ -314,20 +369,23 @@ impl Run<'_> {
 }
 
 /// Keys, an index, a range, or everything: the first that the specification allows.
-fn choose(table: &Table, spec: &Spec, direction: Direction) -> Way {
+fn choose(table: &Table, spec: &Spec, direction: Direction, is_by_key: bool) -> Way {
     if spec.keys().is_some() {
         return Way::Keys(0);
     }
     for index in table.body().indexes().iter() {
         // Rows of several values come in the order of values: not what an ordered set shows.
         let values = spec.values_at(index.position());
-        if values.is_some_and(|v| v.len() <= 1 || !table.body().is_ordered()) {
+        if values.is_some_and(|v| v.len() <= 1 || !is_by_key) {
             return Way::Values {
                 position: index.position(),
                 next: 0,
                 at: None,
             };
         }
+    }
+    if !is_by_key && let Some(position) = between::index_of(table, spec) {
+        return Way::Between { position, at: None };
     }
     let start = spec
         .range_at(2)

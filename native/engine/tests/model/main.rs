@@ -240,7 +240,7 @@ impl Game {
         let clause = |head: Term, guards: Vec<Term>| {
             query(vec![tuple([head, list(guards), list(vec![atom("$_")])])])
         };
-        match self.random.u8(0..5) {
+        match self.random.u8(0..7) {
             0 => {
                 let key = self.key().packed();
                 let bound = Term::Packed(key.clone());
@@ -269,11 +269,47 @@ impl Game {
                     Box::new(is_it),
                 )
             }
+            4 | 5 => self.range_of_values(),
             _ => (
                 clause(head(atom("_"), atom("_")), vec![]),
                 Box::new(|_: &[u8]| true),
             ),
         }
+    }
+
+    /// A query for values from one to another, with an end left open now and then; the values
+    /// are of all types, so that an index has to order them.
+    fn range_of_values(&mut self) -> (Arc<Query>, IsWanted) {
+        let ends = [self.value().packed(), self.value().packed()];
+        let (has_low, has_high) =
+            [(true, true), (true, false), (false, true)][self.random.usize(0..3)];
+        let is_exclusive = self.random.bool();
+        let operators = if is_exclusive {
+            [">", "<"]
+        } else {
+            [">=", "=<"]
+        };
+        let guard = |end: usize| {
+            let constant = tuple([atom("const"), Term::Packed(ends[end].clone())]);
+            call(operators[end], vec![atom("$2"), constant])
+        };
+        let mut guards = Vec::new();
+        if has_low {
+            guards.push(guard(0));
+        }
+        if has_high {
+            guards.push(guard(1));
+        }
+        let head = tuple([atom("tab"), atom("$1"), atom("$2"), atom("_")]);
+        let query = query(vec![tuple([head, list(guards), list(vec![atom("$_")])])]);
+        let is_it = move |row: &[u8]| {
+            let value = element(row, 3);
+            let low = order::compare(&value, &ends[0]);
+            let high = order::compare(&value, &ends[1]);
+            (!has_low || low.is_gt() || (low.is_eq() && !is_exclusive))
+                && (!has_high || high.is_lt() || (high.is_eq() && !is_exclusive))
+        };
+        (query, Box::new(is_it))
     }
 
     fn budget(&mut self) -> Budget {
@@ -294,8 +330,13 @@ impl Game {
         };
         let budget = self.budget();
         let mut found = Vec::new();
-        let mut cursor = Some(self.subject.cursor(&query, direction));
-        let is_ordered = cursor.as_ref().is_some_and(Cursor::is_walk);
+        let is_any = self.random.bool();
+        let mut cursor = Some(if is_any {
+            self.subject.cursor_in_any_order(&query)
+        } else {
+            self.subject.cursor(&query, direction)
+        });
+        let is_ordered = !is_any && cursor.as_ref().is_some_and(Cursor::is_walk);
         let mut steps_left = 1000 + 4 * self.naive.count();
         while let Some(from) = cursor {
             cursor = self.subject.step(&from, budget, &mut found);
@@ -326,7 +367,11 @@ impl Game {
         let before: Vec<_> = self.naive.all();
         let mut touched = Naive::new(self.kind, false);
         let mut found = Vec::new();
-        let mut cursor = Some(self.subject.cursor(&query, Direction::Up));
+        let mut cursor = Some(if self.random.bool() {
+            self.subject.cursor_in_any_order(&query)
+        } else {
+            self.subject.cursor(&query, Direction::Up)
+        });
         let mut changes = 0;
         while let Some(from) = cursor {
             let budget = self.budget();

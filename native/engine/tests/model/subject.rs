@@ -230,6 +230,10 @@ impl Subject {
         Cursor::new(Arc::clone(&self.table), Arc::clone(query), direction)
     }
 
+    pub(crate) fn cursor_in_any_order(&self, query: &Arc<Query>) -> Cursor {
+        Cursor::in_any_order(Arc::clone(&self.table), Arc::clone(query))
+    }
+
     /// One step of a query; returns where it goes on.
     pub(crate) fn step(
         &mut self,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use magnesia_engine::pattern::{Host, Out, Spec};
 use magnesia_engine::schema::Kind;
-use magnesia_engine::select::{Budget, Cursor, Query};
+use magnesia_engine::select::{Access, Budget, Cursor, Query};
 use magnesia_engine::table::{Direction, Table};
 use magnesia_term::{Atom, Packer, Row};
 use rustler::{Encoder, Env, Resource, ResourceArc, Term};
@@ -19,6 +19,8 @@ use crate::{atoms, reaper, record, reply, sink, slice, source, state};
 nif!("select_all", 2, Normal, select_all);
 nif!("select_all_more", 2, Normal, select_all_more);
 nif!("select_chunk", 3, Normal, select_chunk);
+nif!("select_ordered", 4, Normal, select_ordered);
+nif!("select_access", 3, Normal, select_access);
 nif!("select_chunk_more", 2, Normal, select_chunk_more);
 nif!("cursor_table", 1, Normal, cursor_table);
 nif!("spec_valid", 1, Normal, spec_valid);
@@ -148,6 +150,47 @@ fn select_chunk<'a>(env: Env<'a>, [name, spec, limit]: [Term<'a>; 3]) -> Term<'a
             &Cursor::new(Arc::clone(table), query, Direction::Up),
             limit,
         )
+    })
+}
+
+/// A cursor for who asks for an order: `asc` and `desc` of an ordered table's keys, or `any`.
+fn ordered(table: &Arc<Table>, query: Arc<Query>, order: Term<'_>) -> Option<Cursor> {
+    let table = Arc::clone(table);
+    let order = order.decode::<rustler::Atom>().ok()?;
+    Some(if order == atoms::any() {
+        Cursor::in_any_order(table, query)
+    } else if order == atoms::asc() {
+        Cursor::new(table, query, Direction::Up)
+    } else if order == atoms::desc() {
+        Cursor::new(table, query, Direction::Down)
+    } else {
+        return None;
+    })
+}
+
+fn select_ordered<'a>(env: Env<'a>, [name, spec, limit, order]: [Term<'a>; 4]) -> Term<'a> {
+    state::with_table(env, name, |table| {
+        let (Some(query), Ok(limit)) = (query(env, spec), limit.decode::<usize>()) else {
+            return reply::error(env, atoms::badarg());
+        };
+        match ordered(table, query, order) {
+            Some(cursor) => chunk(env, &cursor, limit),
+            None => reply::error(env, atoms::badarg()),
+        }
+    })
+}
+
+fn select_access<'a>(env: Env<'a>, [name, spec, order]: [Term<'a>; 3]) -> Term<'a> {
+    state::with_table(env, name, |table| {
+        let cursor = query(env, spec).and_then(|query| ordered(table, query, order));
+        match cursor.map(|cursor| cursor.access()) {
+            Some(Access::Keys(count)) => (atoms::keys(), count).encode(env),
+            Some(Access::Index(position, count)) => (atoms::index(), position, count).encode(env),
+            Some(Access::IndexRange(position)) => (atoms::index_range(), position).encode(env),
+            Some(Access::KeyRange) => atoms::key_range().encode(env),
+            Some(Access::All) => atoms::all().encode(env),
+            None => reply::error(env, atoms::badarg()),
+        }
     })
 }
 
