@@ -6,7 +6,7 @@ defmodule Magnesia.Bench.Fixtures do
   wanted line asks for that peer, `ets` and `mnesia`.
   """
 
-  alias Magnesia.Bench.{Hot, Rows, World}
+  alias Magnesia.Bench.{Friendly, Hot, Rows, World}
 
   @ets_set [:set, :public, {:keypos, 2}]
   @ets_ordered [:ordered_set, :public, {:keypos, 2}]
@@ -76,6 +76,7 @@ defmodule Magnesia.Bench.Fixtures do
        when hot in [:hot_set, :hot_ordered, :hot_disc, :hot_disconly, :hot_load],
        do: Hot.build(hot, rows(hot, plan), plan)
 
+  defp tables(:friendly, _peers, plan), do: Friendly.build(rows(:friendly, plan))
   defp tables(:growth_set, _peers, plan), do: two_sizes(plan, :set)
   defp tables(:growth_ordered, _peers, plan), do: two_sizes(plan, :ordered_set)
 

@@ -6,7 +6,7 @@ defmodule Magnesia.Bench.Measures do
   Scans first check that both sides find the same number of rows: a fast wrong answer is an error.
   """
 
-  alias Magnesia.Bench.{Hot, Loops, Rows, Specs, Stopwatch}
+  alias Magnesia.Bench.{Friendly, Hot, Loops, Rows, Specs, Stopwatch}
   import Stopwatch, only: [side: 1, side: 2]
 
   @scan_heap 4_000_000
@@ -46,6 +46,8 @@ defmodule Magnesia.Bench.Measures do
   def run("start.1m", built, plan), do: restart(built, plan)
   def run("memory.1m", built, plan), do: memory(built, plan)
   def run("growth." <> _type, built, plan), do: growth(built, plan)
+  def run("table.struct", built, plan), do: Friendly.run("table.struct", built, plan)
+  def run("query." <> _ = name, built, plan), do: Friendly.run(name, built, plan)
   def run("hot." <> _ = name, built, plan), do: Hot.run(name, built, plan)
 
   defp against_ets(loop, built, plan, procs \\ "1") do

@@ -26,6 +26,8 @@ defmodule Magnesia.DoctestTest do
   doctest Magnesia.Error
   doctest Magnesia.Options
   doctest Magnesia.Conditions
+  doctest Magnesia.Query
+  doctest Magnesia.Query.Spec
   doctest Magnesia.Shape
   doctest Magnesia.Table
   doctest Magnesia.Table.Sortable

@@ -7,13 +7,13 @@ defmodule Magnesia.TestTables do
     @moduledoc "All kinds of fields, an index over two of them."
     use Magnesia.Table, name: :users, index: [[:country, :age]]
 
-    field(:id, :integer)
-    field(:name, :string, index: true)
-    field(:country, :atom, default: :no)
-    field(:age, :integer, default: 0, index: true)
-    field(:joined, :date, order: true)
-    field(:seen, :utc_datetime, order: true)
-    field(:tags, :list, default: [])
+    field :id, :integer
+    field :name, :string, index: true
+    field :country, :atom, default: :no
+    field :age, :integer, default: 0, index: true
+    field :joined, :date, order: true
+    field :seen, :utc_datetime, order: true
+    field :tags, :list, default: []
   end
 
   defmodule City do
@@ -37,8 +37,8 @@ defmodule Magnesia.TestTables do
     use Magnesia.Table, type: :ordered_set
 
     fields do
-      field(:at, :utc_datetime, order: true)
-      field(:what)
+      field :at, :utc_datetime, order: true
+      field :what
     end
 
     @doc "An event of now."

@@ -7,6 +7,7 @@ defmodule Magnesia.Table.Code do
   here runs when a table module is compiled; what it makes runs for every row.
   """
 
+  alias Magnesia.Table.Declaration
   alias Magnesia.Table.Type
 
   @doc "The struct and the conversions as quoted code."
@@ -140,22 +141,8 @@ defmodule Magnesia.Table.Code do
     end
   end
 
-  defp facts(%{fields: fields, options: options} = declaration) do
-    {name, options} = Keyword.pop!(options, :name)
-
-    facts = [
-      name: name,
-      key: hd(fields).name,
-      attributes: Enum.map(fields, & &1.name),
-      types: for(field <- fields, do: {field.name, field.type}),
-      type: Keyword.get(options, :type, :set),
-      index: options[:index],
-      compound: declaration.compound,
-      order: for(field <- fields, field.order, do: field.name),
-      record_name: record_name(declaration),
-      options: options
-    ]
-
+  defp facts(declaration) do
+    facts = Declaration.facts(declaration)
     known = Enum.map_join(facts, ", ", fn {fact, _} -> "`#{inspect(fact)}`" end)
     words = "What the table was declared as; one of #{known}."
 
@@ -172,9 +159,7 @@ defmodule Magnesia.Table.Code do
     end
   end
 
-  defp record_name(%{options: options}) do
-    Keyword.get(options, :record_name, Keyword.fetch!(options, :name))
-  end
+  defp record_name(declaration), do: Declaration.facts(declaration)[:record_name]
 
   defp variable(name), do: Macro.var(name, __MODULE__)
 end

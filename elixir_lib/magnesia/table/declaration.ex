@@ -147,6 +147,25 @@ defmodule Magnesia.Table.Declaration do
     end)
   end
 
+  @doc "What `__table__/1` of the module answers, by name."
+  @spec facts(t()) :: keyword()
+  def facts(%{fields: fields, options: options, compound: compound}) do
+    {name, options} = Keyword.pop!(options, :name)
+
+    [
+      name: name,
+      key: hd(fields).name,
+      attributes: Enum.map(fields, & &1.name),
+      types: for(field <- fields, do: {field.name, field.type}),
+      type: Keyword.get(options, :type, :set),
+      index: options[:index],
+      compound: compound,
+      order: for(field <- fields, field.order, do: field.name),
+      record_name: Keyword.get(options, :record_name, name),
+      options: options
+    ]
+  end
+
   defp with_attributes(%{options: options} = declaration) do
     {types, options} = Keyword.pop(options, :types, [])
 
