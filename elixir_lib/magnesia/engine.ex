@@ -370,6 +370,13 @@ defmodule Magnesia.Engine do
   def log_ahead(ops) when length(ops) > @ahead_max, do: Native.log_ahead_large(ops)
   def log_ahead(ops), do: Native.log_ahead(ops)
 
+  @doc """
+  Forgets what dead processes have not done of what they logged ahead; answers how many processes.
+  Dumps keep it in the log until then.
+  """
+  @spec forget_owed() :: non_neg_integer() | failure()
+  def forget_owed, do: Native.forget_owed()
+
   # Transactions
 
   @doc "A context for the calling process's transactions."

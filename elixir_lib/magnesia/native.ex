@@ -70,6 +70,7 @@ defmodule Magnesia.Native do
   def fix(_a, _b), do: missing()
   def log_ahead(_a), do: missing()
   def log_ahead_large(_a), do: missing()
+  def forget_owed, do: missing()
 
   # Salvage
   def salvage_open(_a, _b), do: missing()

@@ -10,6 +10,7 @@ defmodule Magnesia.Hot.RecoveryTest do
 
   @moduletag :ram
 
+  @tag timeout: 300_000
   test "after kill -9 what was acknowledged is there and no transaction is half there" do
     for round <- 1..5 do
       peer = HotNodes.start()
@@ -39,27 +40,40 @@ defmodule Magnesia.Hot.RecoveryTest do
     end
   end
 
-  test "a VM that dies between two rows of a commit has all of the commit afterwards" do
+  for way <- [:die, :dump] do
+    @tag way: way
+    test "a VM that dies between two rows of a commit (#{way}) has all of it afterwards",
+         %{way: way} do
+      peer = HotNodes.start()
+      HotNodes.cluster([peer])
+      plugin = [{:explode}, HotLoad, :explode]
+      {:atomic, :ok} = HotNodes.call(peer, :mnesia_schema, :add_index_plugin, plugin)
+
+      for {tab, alias_name} <- [a: :magnesia_disc, b: :magnesia_disc_only] do
+        options = [attributes: [:k, :v, :w], index: [{:explode}]]
+        options = [{alias_name, [peer.node]} | options]
+        {:atomic, :ok} = HotNodes.mnesia(peer, :create_table, [tab, options])
+        for k <- 1..10, do: :ok = HotNodes.mnesia(peer, :dirty_write, [{tab, -k, :old, 0}])
+      end
+
+      ref = Process.monitor(peer.pid)
+      _ = catch_exit(HotNodes.call(peer, HotLoad, :doomed, [[:a, :b], way]))
+      assert_receive {:DOWN, ^ref, _, _, _}, 10_000
+
+      peer = HotNodes.again(peer)
+      HotNodes.load(peer)
+      [a, b] = Enum.map([:a, :b], &HotNodes.rows(peer, &1))
+      assert a == for(k <- 1..100, do: {:a, k, :fine, 0}) ++ [{:a, 101, :boom, 0}]
+      assert b == for(k <- 1..100, do: {:b, k, :fine, 0})
+    end
+  end
+
+  test "a process that dies in the middle of a commit is waited for no longer" do
     peer = HotNodes.start()
     HotNodes.cluster([peer])
-    plugin = [{:explode}, HotLoad, :explode]
-    {:atomic, :ok} = HotNodes.call(peer, :mnesia_schema, :add_index_plugin, plugin)
-
-    for {tab, alias_name} <- [a: :magnesia_disc, b: :magnesia_disc_only] do
-      options = [{:attributes, [:k, :v, :w]}, {alias_name, [peer.node]}, {:index, [{:explode}]}]
-      {:atomic, :ok} = HotNodes.mnesia(peer, :create_table, [tab, options])
-      for k <- 1..10, do: :ok = HotNodes.mnesia(peer, :dirty_write, [{tab, -k, :old, 0}])
-    end
-
-    ref = Process.monitor(peer.pid)
-    _ = catch_exit(HotNodes.call(peer, HotLoad, :doomed, [[:a, :b]]))
-    assert_receive {:DOWN, ^ref, _, _, _}, 10_000
-
-    peer = HotNodes.again(peer)
-    HotNodes.load(peer)
-    [a, b] = Enum.map([:a, :b], &HotNodes.rows(peer, &1))
-    assert a == for(k <- 1..100, do: {:a, k, :fine, 0}) ++ [{:a, 101, :boom, 0}]
-    assert b == for(k <- 1..100, do: {:b, k, :fine, 0})
+    options = [magnesia_disc: [peer.node], attributes: [:k, :v]]
+    {:atomic, :ok} = HotNodes.mnesia(peer, :create_table, [:a, options])
+    assert HotNodes.call(peer, HotLoad, :begun_and_died, [:a]) == {1, 0}
   end
 
   test "after an orderly end Mnesia's log is run through, and counters don't count twice" do

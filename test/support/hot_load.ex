@@ -37,25 +37,56 @@ defmodule Magnesia.HotLoad do
     for {key, counts} <- groups, Map.values(counts) != [@rows * length(tables)], do: {key, counts}
   end
 
-  @doc "An index plugin that kills its VM in the middle of the commit that writes `:boom`."
+  @doc """
+  An index plugin that kills its VM in the middle of the commit that writes `:boom`, or has the
+  engine dump its log there before.
+  """
   @spec explode(atom(), term(), tuple()) :: [term()]
   def explode(_tab, _position, {_name, _key, value, _w}) do
     # The VM after it builds the index from the same row.
-    _ = if value == :boom and :persistent_term.get(__MODULE__, false), do: die()
+    _ = if value == :boom, do: explode(:persistent_term.get(__MODULE__, nil))
     [0]
+  end
+
+  defp explode(nil), do: :ok
+  defp explode(:die), do: die()
+
+  defp explode(:dump) do
+    :ok = Magnesia.Engine.dump_log(:hot)
+    die()
   end
 
   defp die, do: :os.cmd(~c"kill -9 #{:os.getpid()}")
 
   @doc "A transaction of many rows of two tables, with one to explode at."
-  @spec doomed([atom()]) :: no_return()
-  def doomed(tabs) do
-    :persistent_term.put(__MODULE__, true)
+  @spec doomed([atom()], :die | :dump) :: no_return()
+  def doomed(tabs, way) do
+    :persistent_term.put(__MODULE__, way)
 
     :mnesia.transaction(fn ->
       for tab <- tabs, k <- 1..@rows, do: :mnesia.write({tab, k, :fine, 0})
       :mnesia.write({hd(tabs), @rows + 1, :boom, 0})
       for tab <- tabs, k <- 1..10, do: :mnesia.delete({tab, -k})
     end)
+  end
+
+  @doc """
+  A process that logs a commit ahead and dies: how many dead were forgotten at once, and how many
+  a second time.
+  """
+  @spec begun_and_died(atom()) :: {non_neg_integer(), non_neg_integer()}
+  def begun_and_died(tab) do
+    ops = for k <- 1..2, do: {[tab], :write, {tab, k, :v}}
+    # The owner of the backend does the same every second, and is kept from it.
+    :ok = :sys.suspend(Magnesia.Backend.Owner)
+    {_pid, ref} = spawn_monitor(fn -> :ok = Magnesia.Engine.log_ahead(ops) end)
+
+    receive do
+      {:DOWN, ^ref, :process, _pid, :normal} -> :ok
+    end
+
+    counts = {Magnesia.Engine.forget_owed(), Magnesia.Engine.forget_owed()}
+    :ok = :sys.resume(Magnesia.Backend.Owner)
+    counts
   end
 end

@@ -4,7 +4,9 @@ defmodule Magnesia.Backend.Ahead do
 
   Mnesia does a commit's operations one by one, and its own log is on disk too late to say after
   a crash what the rest would have been. So the first operation of a commit has all of them
-  logged by the engine as one record. Mnesia doesn't say where a commit begins: its transaction
+  logged by the engine as one record, which owes the rest to the log until the process has done
+  them: a dump in between logs what is owed again, and the operations themselves are not logged a
+  second time. Mnesia doesn't say where a commit begins: its transaction
   store, in the process that commits, does. Where that is not as known here, operations stand
   alone. On other nodes than the one that commits there is no store; these load the table from
   another node after a crash. Nothing here may raise.

@@ -78,6 +78,7 @@ defmodule Magnesia.Backend.Owner do
   @impl true
   def handle_info(:tick, found) do
     _ = Engine.sync_log(:hot)
+    _ = Engine.forget_owed()
     _ = if Alarm.reason(), do: look_again()
     _ = tick()
     {:noreply, sort_out(found)}

@@ -7,7 +7,7 @@
 //!
 //! Never here: locks on records (the caller holds them), terms of a host.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -25,6 +25,7 @@ use parking_lot::Mutex;
 
 use crate::catalog::Catalog;
 use crate::error::DatabaseError;
+use crate::promises::{Claim, Promise, Promises};
 use crate::rows_sled::SledRows;
 
 /// Log that accumulates, in bytes, before a dump is begun in the background.
@@ -39,6 +40,9 @@ pub const HELD_BYTES_MAX: usize = 64 << 20;
 
 /// Called once with the outcome of a sync, from the store's thread.
 pub type Completion = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+
+/// An operation that is logged before it is done, and its table.
+pub type Ahead<'a> = (Arc<Table>, Op<'a>);
 
 /// What a commit that was acknowledged survives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +85,7 @@ pub struct Database {
     pub(crate) schema: Mutex<Schema>,
     /// Held by a dump from its first step to its last.
     pub(crate) dumping: Mutex<()>,
+    pub(crate) promises: Promises,
     pub(crate) this: Weak<Self>,
 }
 
@@ -99,6 +104,7 @@ impl Database {
             durable: ArcSwapOption::empty(),
             schema: Mutex::default(),
             dumping: Mutex::new(()),
+            promises: Promises::default(),
             this: Weak::clone(this),
         })
     }
@@ -171,14 +177,19 @@ impl Database {
         self.write_durable(table, op)
     }
 
-    /// Logs operations on durable tables that the caller is about to do one by one: should the
-    /// process die between two of them, the next opening does them all.
+    /// Logs operations on durable tables that the caller is about to do one by one with
+    /// [`Database::write`]: should the process die between two of them, the next opening does
+    /// them all. They are not logged again when they are done.
+    ///
+    /// - `owner`: whoever does them. One owner does one such commit at a time; what it has not
+    ///   done of an earlier one is not waited for any more.
     ///
     /// # Errors
     /// When the log refuses.
-    pub fn log_ahead(&self, ops: &[(Arc<Table>, Op<'_>)]) -> Result<(), DatabaseError> {
+    pub fn log_ahead(&self, owner: u64, ops: &[Ahead<'_>]) -> Result<(), DatabaseError> {
         let durable = self.durable.load();
         let durable = durable.as_ref().ok_or(DatabaseError::NoDirectory)?;
+        let promise = Promise::new(owner, ops);
         RECORDER.with_borrow_mut(|recorder| {
             recorder.clear();
             for (table, op) in ops {
@@ -186,10 +197,22 @@ impl Database {
             }
             let note = || {
                 ops.iter().for_each(|(table, _)| table.body().note_change());
+                self.promises.make(promise, ops);
                 Ok(())
             };
             self.append(durable, recorder, note).map(drop)
         })
+    }
+
+    /// The owners of commits that were logged ahead and are not done.
+    #[must_use]
+    pub fn owing(&self) -> Vec<u64> {
+        self.promises.owners()
+    }
+
+    /// Waits no more for what an owner has not done: of one that died.
+    pub fn forget_owed(&self, owner: u64) {
+        self.promises.forget(owner);
     }
 
     fn write_durable(&self, table: &Table, op: Op<'_>) -> Result<Option<Lsn>, DatabaseError> {
@@ -206,14 +229,55 @@ impl Database {
     ) -> Result<(Lsn, T), DatabaseError> {
         let durable = self.durable.load();
         let durable = durable.as_ref().ok_or(DatabaseError::NoDirectory)?;
+        if self.promises.is_any() {
+            return self.log_owed(durable, table, op, apply);
+        }
         RECORDER.with_borrow_mut(|recorder| {
             recorder.clear();
             recorder.add(table.id(), op);
             self.append(durable, recorder, || {
                 table.body().note_change();
+                self.promises.note(table, op);
                 apply()
             })
         })
+    }
+
+    /// As [`Database::log_op`] while there are commits that were logged ahead; the operation may
+    /// be one of theirs, which the log has already.
+    fn log_owed<T>(
+        &self,
+        durable: &Durable,
+        table: &Table,
+        op: &Op<'_>,
+        apply: impl FnOnce() -> Result<T, TableError>,
+    ) -> Result<(Lsn, T), DatabaseError> {
+        let is_unowed = Cell::new(false);
+        let make = || {
+            Ok::<_, DatabaseError>(match self.promises.claim(table, op) {
+                Claim::Logged => None,
+                Claim::Behind(record) => Some(record),
+                Claim::Unowed => {
+                    is_unowed.set(true);
+                    let mut recorder = Recorder::default();
+                    recorder.add(table.id(), op);
+                    Some(recorder.finish())
+                }
+            })
+        };
+        let (lsn, length, applied) = durable.log.append_made(make, |record, lsn| {
+            table.body().note_change();
+            if is_unowed.get() {
+                self.promises.note(table, op);
+            }
+            (lsn, record.map(|record| record.len()), apply())
+        })?;
+        let result = applied.map_err(|error| broken(durable, error))?;
+        match length {
+            Some(length) => self.note_append(durable, length),
+            None => self.note_held(durable),
+        }
+        Ok((lsn, result))
     }
 
     /// Deletes all rows of a table, as one logged write. The rows are out of the table under
@@ -253,13 +317,14 @@ impl Database {
             let next = counter::next(table, key, increment)?;
             recorder.add(table.id(), &Op::Write(next.clone()));
             made.replace(Some(next));
-            Ok::<_, DatabaseError>(recorder.finish())
+            Ok::<_, DatabaseError>(Some(recorder.finish()))
         };
         let applied = durable.log.append_made(make, |record, _| {
             let row: Row = made.take().ok_or(TableError::NoSuchKey)?;
             table.body().note_change();
+            self.promises.note(table, &Op::Write(row.clone()));
             table.body().write(row.clone())?;
-            Ok((row, record.len()))
+            Ok((row, record.map_or(0, |record| record.len())))
         });
         match applied? {
             Ok((row, length)) => {
@@ -295,6 +360,10 @@ impl Database {
             self.dump_soon(durable);
         }
         durable.keeper.rotate_ahead();
+        self.note_held(durable);
+    }
+
+    fn note_held(&self, durable: &Durable) {
         let held = durable.sled.held_bytes();
         if held > HELD_BYTES_MAX {
             // What fails here has broken the log, and the next write is told.

@@ -4,7 +4,8 @@
 //! writes go on; records after the line are replayed over the snapshot at opening, and since
 //! replaying a record twice gives the same rows, it does not matter which of them the snapshot
 //! has seen. Only the order of a bag's rows could tell, so of a bag's keys that change meanwhile
-//! the rows are written that the line saw. The manifest is the moment at which the new snapshots
+//! the rows are written that the line saw. What commits that were logged ahead have not done at
+//! the line is logged again behind it (see `promises`). The manifest is the moment at which the new snapshots
 //! count.
 //!
 //! Never here: reading snapshots (see `open`).
@@ -36,9 +37,11 @@ impl Database {
         let dumping = self.dumping.lock();
         // What the rotation has to sync under the log's lock is little then.
         durable.log.sync(durable.log.end())?;
-        let (line, changed) = durable
-            .log
-            .rotate_with(|line| (line, self.take_changed()))?;
+        let (line, changed) = durable.log.rotate_with(|line, append| {
+            let owed = self.promises.records();
+            owed.iter().try_for_each(|record| append(record))?;
+            Ok::<_, StoreError>((line, self.take_changed()))
+        })??;
         let dumped = self.dump_tables(&durable, line, &changed);
         if dumped.is_err() {
             changed.iter().for_each(|table| table.body().note_change());

@@ -18,6 +18,7 @@ pub mod dump;
 pub mod error;
 mod held;
 pub mod open;
+mod promises;
 pub mod rows_sled;
 pub mod salvage;
 pub mod transform;

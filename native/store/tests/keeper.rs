@@ -310,8 +310,10 @@ fn makes_a_record_with_no_other_append_in_between() {
         for _ in 0..4 {
             scope.spawn(|| {
                 for _ in 0..200 {
-                    let make = || Ok::<_, StoreError>(count.load(Ordering::SeqCst).to_le_bytes());
-                    let apply = |made: [u8; 8], _| {
+                    let next = || count.load(Ordering::SeqCst).to_le_bytes();
+                    let make = || Ok::<_, StoreError>(Some(next()));
+                    let apply = |made: Option<[u8; 8]>, _| {
+                        let made = made.expect("there is one");
                         count.store(u64::from_le_bytes(made) + 1, Ordering::SeqCst);
                     };
                     log.append_made(make, apply).expect("a good disk");
@@ -321,9 +323,13 @@ fn makes_a_record_with_no_other_append_in_between() {
     });
     assert_eq!(count.into_inner(), 800);
     let end = log.end();
-    let refused = log.append_made(|| Err::<[u8; 1], _>(StoreError::Stopped), |_, _| ());
+    let refused = log.append_made(|| Err::<Option<[u8; 1]>, _>(StoreError::Stopped), |_, _| ());
     assert!(matches!(refused, Err(StoreError::Stopped)));
     assert_eq!(log.end(), end, "what could not be made leaves nothing");
+    let none = || Ok::<Option<[u8; 1]>, StoreError>(None);
+    let at = log.append_made(none, |made, at| (made, at));
+    assert_eq!(at.expect("a good disk"), (None, end));
+    assert_eq!(log.end(), end, "nor does what is not to be logged");
 }
 
 #[test]

@@ -12,6 +12,7 @@ use crate::{atoms, record, reply, source, state};
 nif!("fix", 2, Normal, fix);
 nif!("log_ahead", 1, Normal, log_ahead);
 nif!("log_ahead_large", 1, DirtyIo, log_ahead);
+nif!("forget_owed", 0, Normal, forget_owed);
 
 fn fix<'a>(env: Env<'a>, [name, is_fixed]: [Term<'a>; 2]) -> Term<'a> {
     state::with_table(env, name, |table| match is_fixed.decode() {
@@ -50,12 +51,28 @@ fn log_ahead<'a>(env: Env<'a>, [list]: [Term<'a>; 1]) -> Term<'a> {
             Ahead::Key(table, key) => (Arc::clone(table), Op::Delete(key)),
         })
         .collect();
+    let owner = raw::self_word(env) as u64;
     match state::side(atoms::hot().encode(env)) {
-        Some(side) => {
-            side.with_database(env, |database| reply::done(env, database.log_ahead(&ops)))
-        }
+        Some(side) => side.with_database(env, |database| {
+            reply::done(env, database.log_ahead(owner, &ops))
+        }),
         None => reply::error(env, atoms::closed()),
     }
+}
+
+/// Forgets what processes that are dead have not done of a commit; answers how many they were.
+fn forget_owed<'a>(env: Env<'a>, []: [Term<'a>; 0]) -> Term<'a> {
+    let Some(side) = state::side(atoms::hot().encode(env)) else {
+        return reply::error(env, atoms::closed());
+    };
+    side.with_database(env, |database| {
+        let is_dead = |owner: &u64| {
+            usize::try_from(*owner).is_ok_and(|owner| !env.is_process_alive(raw::pid_of(owner)))
+        };
+        let dead: Vec<u64> = database.owing().into_iter().filter(is_dead).collect();
+        dead.iter().for_each(|owner| database.forget_owed(*owner));
+        dead.len().encode(env)
+    })
 }
 
 fn operation<'a>(env: Env<'a>, element: Term<'a>) -> Option<Ahead> {

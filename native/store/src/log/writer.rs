@@ -165,23 +165,25 @@ impl Log {
         payload: &[u8],
         apply: impl FnOnce(Lsn) -> T,
     ) -> Result<T, StoreError> {
-        self.append_made(|| Ok(payload), |_, lsn| apply(lsn))
+        self.append_made(|| Ok(Some(payload)), |_, lsn| apply(lsn))
     }
 
     /// As [`Log::append_with`], for a record that depends on what was appended before: `make`
     /// makes it, and no other append can come in between that and `apply`, which gets it back.
-    /// Neither may call the log.
+    /// Where it makes none nothing is appended. Neither may call the log.
     ///
     /// # Errors
     /// What `make` returns; as [`Log::append`]. `apply` was then not run.
     pub fn append_made<P: AsRef<[u8]>, T, E: From<StoreError>>(
         &self,
-        make: impl FnOnce() -> Result<P, E>,
-        apply: impl FnOnce(P, Lsn) -> T,
+        make: impl FnOnce() -> Result<Option<P>, E>,
+        apply: impl FnOnce(Option<P>, Lsn) -> T,
     ) -> Result<T, E> {
         let mut writer = self.writer.lock();
         self.check_broken()?;
-        let made = make()?;
+        let Some(made) = make()? else {
+            return Ok(apply(None, Lsn::new(writer.end)));
+        };
         let payload = made.as_ref();
         self.check_size(payload)?;
         if writer.end.saturating_sub(writer.first) >= self.limits.segment_bytes {
@@ -189,7 +191,7 @@ impl Log {
         }
         let sum = crc32c::crc32c(payload);
         let end = self.append_locked(&mut writer, payload, sum)?;
-        Ok(apply(made, end))
+        Ok(apply(Some(made), end))
     }
 
     fn check_size(&self, payload: &[u8]) -> Result<(), StoreError> {
@@ -311,15 +313,19 @@ impl Log {
     /// # Errors
     /// `Full` (the log goes on in the old segment), `Io`, `Broken`.
     pub fn rotate(&self) -> Result<Lsn, StoreError> {
-        self.rotate_with(|lsn| lsn)
+        self.rotate_with(|lsn, _| lsn)
     }
 
     /// As [`Log::rotate`], and runs `freeze` with the position while no append can come in
-    /// between. `freeze` must not call the log.
+    /// between, and with a function that appends the first records after it. `freeze` must not
+    /// call the log otherwise.
     ///
     /// # Errors
     /// As [`Log::rotate`]; `freeze` was then not run.
-    pub fn rotate_with<T>(&self, freeze: impl FnOnce(Lsn) -> T) -> Result<T, StoreError> {
+    pub fn rotate_with<T>(
+        &self,
+        freeze: impl FnOnce(Lsn, &mut dyn FnMut(&[u8]) -> Result<(), StoreError>) -> T,
+    ) -> Result<T, StoreError> {
         // Most of the work of the sync is done before anyone is held out.
         self.sync(self.end())?;
         let mut writer = self.writer.lock();
@@ -327,7 +333,12 @@ impl Log {
         if writer.end > writer.first {
             self.rotate_locked(&mut writer)?;
         }
-        Ok(freeze(Lsn::new(writer.end)))
+        let line = Lsn::new(writer.end);
+        Ok(freeze(line, &mut |payload| {
+            self.check_size(payload)?;
+            self.append_locked(&mut writer, payload, crc32c::crc32c(payload))
+                .map(drop)
+        }))
     }
 
     fn rotate_locked(&self, writer: &mut Writer) -> Result<(), StoreError> {
