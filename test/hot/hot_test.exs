@@ -11,6 +11,7 @@ defmodule Magnesia.Hot.HotTest do
   alias Magnesia.Engine
   alias Magnesia.Hot
   alias Magnesia.Hot.Command
+  alias Magnesia.Hot.Watch
   alias Magnesia.HotNodes
 
   @stock [:ram_copies, :disc_copies, :disc_only_copies]
@@ -172,6 +173,60 @@ defmodule Magnesia.Hot.HotTest do
       end
     end
 
+    test "under dirty writers that never pause is done and checked, or says why not" do
+      tab = create(:ram_copies, :t)
+      fill(tab, 500)
+
+      for _ <- 1..2 do
+        to = if storage(tab) == :ram_copies, do: :magnesia_ram, else: :ram_copies
+        pids = for n <- 1..4, do: load(&restless(tab, rem(&1, 100) * 4 + n, &1))
+        from = storage(tab)
+        result = Hot.move(tab, to)
+        Enum.each(pids, &stop/1)
+
+        case result do
+          {:ok, %{to: ^to}} ->
+            assert storage(tab) == to
+
+          {:error, text} ->
+            assert text =~ ~r/faster than|differ from before/
+            assert text =~ ~r/nothing was changed|taken back and is|stays/
+            assert storage(tab) == from
+        end
+
+        assert :mnesia.table_info(tab, :size) in 500..900
+      end
+    end
+
+    @tag timeout: 120_000
+    test "whose watch can't keep up with the writers is refused, and taken back when it is late" do
+      for stage <- [:before, :after] do
+        tab = create(:ram_copies, stage)
+        rows = fill(tab, 50)
+
+        hold = fn event ->
+          if match?({^stage, 0, _}, event), do: :erlang.suspend_process(watch())
+        end
+
+        assert {:error, text} = Hot.move(tab, :magnesia_ram, report: hold)
+        assert text =~ "#{tab} is written faster than its writes can be followed"
+        assert text =~ if(stage == :before, do: "nothing was changed", else: "it was taken back")
+        assert {storage(tab), rows(tab)} == {:ram_copies, rows}
+      end
+    end
+
+    test "ends its watch when it is a million events behind" do
+      create(:ram_copies, :t)
+      {:ok, watch} = Watch.start(:t)
+      ref = Process.monitor(watch.pid)
+      :ok = Watch.settle(watch)
+      true = :erlang.suspend_process(watch.pid)
+      for _ <- 1..1_050_000, do: send(watch.pid, :event)
+      true = :erlang.resume_process(watch.pid)
+      assert_receive {:DOWN, ^ref, :process, _pid, {:shutdown, :behind}}, 60_000
+      assert Watch.settle(watch) == {:error, :behind}
+    end
+
     test "that loses a row behind Mnesia's back is found and taken back" do
       for to <- aliases(), fault <- [:lost, :changed, :added] do
         tab = create(:ram_copies, :"#{fault}_#{to}")
@@ -248,6 +303,13 @@ defmodule Magnesia.Hot.HotTest do
       for {arguments, status, words} <- [
             {["--fast"], 2, "cannot use --fast"},
             {["--sample", "x"], 2, "cannot use --sample x"},
+            {["--cokie", "x"], 2, "cannot use --cokie (did you mean --cookie?)"},
+            {["t", "--too", "magnesia_ram"], 2, "cannot use --too (did you mean --to?)"},
+            {["t", "--to", "magnesia_ram", "--dry_run"], 2, "did you mean --dry-run?"},
+            {["--dry-run"], 2, "--dry-run needs a table"},
+            {["t", "--to", "magnesia_rom"], 1, "there is no table :t"},
+            {["--node", "shop"], 1, "shop is no name of a node: it has the form NAME@HOST"},
+            {["--node", "a@b@c"], 1, "a@b@c is no name of a node"},
             {["session"], 2, "Give --to STORAGE"},
             {["a", "b", "--to", "magnesia_ram"], 2, "one table at a time"},
             {["none", "--to", "magnesia_ram"], 1, "there is no table :none"},
@@ -294,6 +356,67 @@ defmodule Magnesia.Hot.HotTest do
       assert {text, 1} = elsewhere(["--node", "nobody@127.0.0.1"])
       assert text =~ "nobody@127.0.0.1 doesn't answer"
     end
+  end
+
+  describe "the command, from a VM of its own," do
+    test "names what is wrong with the node" do
+      bare = bare_node()
+      assert {text, 1} = elsewhere(["--node", "#{bare}"])
+      assert text =~ "Magnesia is not in the code path of #{bare}: add magnesia"
+      assert {text, 1} = elsewhere(["--node", "#{bare}", "--cookie", "another"])
+      assert text =~ "#{bare} doesn't answer: is its name right, and the cookie?"
+
+      peer = HotNodes.start()
+      assert {text, 1} = elsewhere(["--node", "#{peer.node}"])
+      assert text =~ "Mnesia is not running on #{peer.node}"
+      assert {text, 1} = elsewhere(["--node", "#{peer.node}", "--sample", "0"])
+      assert text =~ ~r/Mnesia is not running|a number of seconds/
+    end
+
+    test "works on the directory of a stopped node, as that node and no other" do
+      peer = HotNodes.start()
+      :ok = HotNodes.cluster([peer])
+      options = [attributes: [:k, :v, :w], disc_copies: [peer.node]]
+      {:atomic, :ok} = HotNodes.mnesia(peer, :create_table, [:session, options])
+      for k <- 1..50, do: :ok = HotNodes.mnesia(peer, :dirty_write, [{:session, k, k, "w"}])
+      there = ["session", "--to", "magnesia_disc", "--dir", peer.dir, "--node"]
+
+      assert {text, 1} = elsewhere(there ++ ["#{peer.node}"])
+      assert text =~ "#{peer.node} can't be started here: it may be running"
+      HotNodes.stop(peer)
+
+      assert {text, 1} = elsewhere(there ++ ["stranger@127.0.0.1"])
+      assert text =~ "#{peer.dir} is of #{peer.node}, not of stranger@127.0.0.1: give --node"
+      assert {text, 0} = elsewhere(there ++ ["#{peer.node}"])
+      assert text =~ "session is magnesia_disc: 50 rows"
+
+      peer = HotNodes.again(peer)
+      :ok = HotNodes.load(peer)
+      assert HotNodes.mnesia(peer, :table_info, [:session, :magnesia_disc]) == [peer.node]
+      assert length(HotNodes.rows(peer, :session)) == 50
+    end
+  end
+
+  # A VM that has nothing but OTP.
+  defp bare_node do
+    name = :"bare_#{System.pid()}_#{:erlang.unique_integer([:positive])}"
+    options = %{name: name, host: ~c"127.0.0.1", longnames: true, connection: :standard_io}
+    {:ok, pid, node} = :peer.start(options)
+    on_exit(fn -> if Process.alive?(pid), do: :peer.stop(pid) end)
+    node
+  end
+
+  defp watch do
+    Enum.find(Process.list(), fn pid ->
+      with {:dictionary, words} <- Process.info(pid, :dictionary),
+           do: words[:"$initial_call"] == {Watch, :init, 1}
+    end)
+  end
+
+  defp restless(tab, k, n) do
+    :ok = :mnesia.dirty_write({tab, k, n, "dirty"})
+  catch
+    :exit, {:aborted, _reason} -> :failed
   end
 
   # The table is not there for a moment, and such a write fails.

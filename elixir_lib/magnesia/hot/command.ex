@@ -58,8 +58,17 @@ defmodule Magnesia.Hot.Command do
     end
   end
 
-  defp shown_argument({switch, nil}), do: switch
-  defp shown_argument({switch, value}), do: "#{switch} #{value}"
+  defp shown_argument({switch, nil}), do: "#{switch}#{meant(switch)}"
+  defp shown_argument({switch, value}), do: "#{switch} #{value}#{meant(switch)}"
+
+  defp meant(switch) do
+    known = for {name, _type} <- @switches, do: "--" <> String.replace("#{name}", "_", "-")
+    near = Enum.max_by(known, &String.jaro_distance(&1, switch))
+
+    if near != switch and String.jaro_distance(near, switch) > 0.8,
+      do: " (did you mean #{near}?)",
+      else: ""
+  end
 
   defp dispatch(_words, %{help: true}) do
     IO.puts(@usage)
@@ -103,13 +112,15 @@ defmodule Magnesia.Hot.Command do
   end
 
   defp reach(%{dir: dir} = options) do
-    with :ok <- directory(dir), :ok <- named(options[:node]), do: started(dir)
+    with :ok <- directory(dir),
+         :ok <- valid(options[:node]),
+         :ok <- named(options[:node]),
+         :ok <- owned(dir),
+         do: started(dir)
   end
 
   defp reach(%{node: name} = options) do
-    name = String.to_atom(name)
-
-    with :ok <- distributed(name) do
+    with :ok <- valid(name), name = String.to_atom(name), :ok <- distributed(name) do
       if options[:cookie], do: :erlang.set_cookie(name, String.to_atom(options.cookie))
       if Node.connect(name) == true, do: known(name), else: {:error, unreachable(name)}
     end
@@ -121,10 +132,45 @@ defmodule Magnesia.Hot.Command do
       else: {:error, "no Mnesia runs in this VM: give --node NAME@HOST or --dir DIR"}
   end
 
+  defp valid(nil), do: :ok
+
+  defp valid(name) do
+    if name =~ ~r/^[^@]+@[^@]+$/,
+      do: :ok,
+      else: {:error, "#{name} is no name of a node: it has the form NAME@HOST"}
+  end
+
   defp directory(dir) do
     if File.regular?(Path.join(dir, "schema.DAT")),
       do: :ok,
       else: {:error, "#{dir} is no directory of a Mnesia: it has no schema.DAT"}
+  end
+
+  # Mnesia itself starts as anybody, and throws away what its log has for the tables of others.
+  defp owned(dir) do
+    case schema_nodes(Path.join(dir, "schema.DAT")) do
+      {:ok, nodes} ->
+        if node() in nodes,
+          do: :ok,
+          else: {:error, "#{dir} is of #{Enum.join(nodes, ", ")}, not of #{node()}: give --node"}
+
+      {:error, reason} ->
+        {:error, "the schema of #{dir} can't be read: #{inspect(reason)}"}
+    end
+  end
+
+  defp schema_nodes(file) do
+    options = [file: String.to_charlist(file), keypos: 2, access: :read, repair: false]
+
+    with {:ok, schema} <- :dets.open_file(make_ref(), options) do
+      found = :dets.lookup(schema, :schema)
+      :ok = :dets.close(schema)
+
+      case found do
+        [{:schema, :schema, definition}] -> {:ok, Keyword.get(definition, :disc_copies, [])}
+        _other -> {:error, :no_schema}
+      end
+    end
   end
 
   defp named(nil), do: :ok
@@ -140,8 +186,7 @@ defmodule Magnesia.Hot.Command do
     if Node.alive?() do
       :ok
     else
-      [_, host] = String.split("#{name}@", "@", parts: 2)
-      host = String.trim_trailing(host, "@")
+      [_, host] = String.split("#{name}", "@")
       own = :"magnesia_hot_#{System.pid()}" |> with_host(host)
 
       case start_distribution(own) do
@@ -164,8 +209,13 @@ defmodule Magnesia.Hot.Command do
 
   defp known(name) do
     case :erpc.call(name, :code, :ensure_loaded, [Magnesia.Hot]) do
-      {:module, _} -> {:ok, name}
-      {:error, _} -> {:error, "Magnesia is not in the code path of #{name}"}
+      {:module, _} ->
+        {:ok, name}
+
+      {:error, _} ->
+        {:error,
+         "Magnesia is not in the code path of #{name}: add magnesia and elixir to its release, " <>
+           "or start it with -pa and their ebin directories"}
     end
   end
 

@@ -54,8 +54,16 @@ defmodule Magnesia.Hot.Move do
     _ = report.({stage, 0, size})
 
     case Reading.take(tab, watch, &report.({stage, &1, max(size, &1)})) do
-      {:ok, reading} -> {:ok, reading}
-      {:error, reason} -> {:error, "the rows of #{tab} can't be read: #{inspect(reason)}"}
+      {:ok, reading} ->
+        {:ok, reading}
+
+      {:error, :behind} ->
+        {:error,
+         "#{tab} is written faster than its writes can be followed: " <>
+           "move it when there are fewer"}
+
+      {:error, reason} ->
+        {:error, "the rows of #{tab} can't be read: #{inspect(reason)}"}
     end
   end
 

@@ -24,7 +24,10 @@ defmodule Magnesia.Hot.Reading do
           doubtful: non_neg_integer()
         }
 
-  @doc "Reads a table; `progress` is called with the rows that were read so far."
+  @doc """
+  Reads a table; `progress` is called with the rows that were read so far. `{:error, :behind}` says
+  that the watch can't keep up with the writers.
+  """
   @spec take(atom(), Watch.t(), (non_neg_integer() -> term())) :: {:ok, t()} | {:error, term()}
   def take(tab, watch, progress) do
     pass(tab, watch, progress, Watch.new(), all(), 1)
@@ -48,12 +51,16 @@ defmodule Magnesia.Hot.Reading do
   # All of it under the lock: a transaction that comes after it changes the sums of the watch.
   defp locked(tab, watch, progress, sums, parts) do
     :mnesia.read_lock_table(tab)
-    :ok = Watch.settle(watch)
+    :ok = settled(watch)
     before = Enum.map(parts, &{&1, :counters.get(watch.writes, &1)})
     fresh = Watch.new()
     rows = read(:mnesia.select(tab, [{:_, [], [:"$_"]}], @chunk, :read), fresh, 0, progress)
-    :ok = Watch.settle(watch)
+    :ok = settled(watch)
     {rows, for({part, count} <- before, not kept?(sums, fresh, watch, part, count), do: part)}
+  end
+
+  defp settled(watch) do
+    with {:error, :behind} <- Watch.settle(watch), do: :mnesia.abort(:behind)
   end
 
   # A write is counted before the sum has it, so a sum that is ahead of the count shows.

@@ -5,13 +5,17 @@ defmodule Magnesia.Hot.Watch do
 
   Rows are divided by their hash into parts. For each part it keeps how many writes there were
   and by how much they changed the part's sum, in counters that others read. It holds no rows
-  and never writes.
+  and never writes. It ends where writers leave it a million events behind, so that the memory of
+  the node is not filled with events.
   """
 
   use GenServer
 
   @parts 65_536
   @settle_ms 10_000
+  # Events that wait, of writers that are faster than the watch: each holds up to two rows.
+  @queue_max 1_000_000
+  @look_every 10_000
 
   @enforce_keys [:pid, :writes, :changes]
   defstruct [:pid, :writes, :changes]
@@ -27,7 +31,10 @@ defmodule Magnesia.Hot.Watch do
   def start(tab) do
     watch = %{writes: new(), changes: new(), bag?: :mnesia.table_info(tab, :type) == :bag}
 
-    case GenServer.start(__MODULE__, {tab, watch, self()}) do
+    # Or every collection of garbage would copy all events that wait.
+    options = [spawn_opt: [message_queue_data: :off_heap]]
+
+    case GenServer.start(__MODULE__, {tab, watch, self()}, options) do
       {:ok, pid} -> {:ok, %__MODULE__{pid: pid, writes: watch.writes, changes: watch.changes}}
       {:error, reason} -> {:error, reason}
     end
@@ -41,11 +48,15 @@ defmodule Magnesia.Hot.Watch do
   end
 
   @doc """
-  Returns once every write that was reported before is counted; exits where that takes ten
-  seconds, as writers are faster than the watch.
+  Returns once every write that was reported before is counted; `{:error, :behind}` where that
+  takes ten seconds or the watch has ended, as writers are faster than it is.
   """
-  @spec settle(t()) :: :ok
-  def settle(watch), do: GenServer.call(watch.pid, :settle, @settle_ms)
+  @spec settle(t()) :: :ok | {:error, :behind}
+  def settle(watch) do
+    GenServer.call(watch.pid, :settle, @settle_ms)
+  catch
+    :exit, _late_or_gone -> {:error, :behind}
+  end
 
   @doc "How many parts there are."
   @spec parts() :: pos_integer()
@@ -76,7 +87,7 @@ defmodule Magnesia.Hot.Watch do
     _ = Process.monitor(owner)
 
     case :mnesia.subscribe({:table, tab, :detailed}) do
-      {:ok, _node} -> {:ok, watch}
+      {:ok, _node} -> {:ok, Map.put(watch, :seen, 0)}
       {:error, reason} -> {:stop, reason}
     end
   end
@@ -93,17 +104,27 @@ defmodule Magnesia.Hot.Watch do
       true -> change(watch, [new], [])
     end
 
-    {:noreply, watch}
+    counted(watch)
   end
 
   def handle_info({:mnesia_table_event, {:delete, _tab, _what, old, _tid}}, watch)
       when is_list(old) do
     change(watch, [], old)
-    {:noreply, watch}
+    counted(watch)
   end
 
   def handle_info({:DOWN, _ref, :process, _owner, _reason}, watch), do: {:stop, :normal, watch}
-  def handle_info(_other, watch), do: {:noreply, watch}
+  def handle_info(_other, watch), do: counted(watch)
+
+  defp counted(%{seen: @look_every} = watch) do
+    {:message_queue_len, waiting} = Process.info(self(), :message_queue_len)
+
+    if waiting > @queue_max,
+      do: {:stop, {:shutdown, :behind}, watch},
+      else: {:noreply, %{watch | seen: 0}}
+  end
+
+  defp counted(watch), do: {:noreply, %{watch | seen: watch.seen + 1}}
 
   defp change(watch, new, old) do
     Enum.each(new, &count(watch, &1, :add))
