@@ -308,7 +308,7 @@ defmodule :magnesia do
   end
 
   @doc "Selects in a given activity."
-  @spec select(id(), store(), table(), list(), lock_kind()) :: list()
+  @spec select(id(), store(), table(), list(), lock_kind() | :none) :: list()
   def select(tid, ts, tab, spec, lock), do: Selection.select(tid, ts, tab, spec, lock)
 
   @doc "Selects a first chunk in a given activity."

@@ -95,7 +95,7 @@ defmodule Magnesia.Strict.AccessSurface do
   defmacro refusing do
     quote do
       @doc "Refused: backends belong to a stock Mnesia."
-      @spec add_backend_type(atom(), module()) :: outcome()
+      @spec add_backend_type(atom(), module()) :: {:aborted, term()}
       defdelegate add_backend_type(name, module), to: Magnesia.Strict.Plumbing
 
       @doc "Refused: SNMP tables are obsolete."

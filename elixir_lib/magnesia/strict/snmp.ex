@@ -11,11 +11,11 @@ defmodule Magnesia.Strict.Snmp do
   alias Magnesia.Strict.Alteration
 
   @doc "Refuses to give a table an SNMP structure."
-  @spec snmp_open_table(term(), term()) :: {:aborted, term()}
+  @spec snmp_open_table(term(), term()) :: Alteration.outcome()
   def snmp_open_table(tab, _structure), do: Alteration.refuse({:obsolete, tab, :snmp})
 
   @doc "Refuses to take an SNMP structure away: there is none."
-  @spec snmp_close_table(term()) :: {:aborted, term()}
+  @spec snmp_close_table(term()) :: Alteration.outcome()
   def snmp_close_table(tab), do: Alteration.refuse({:obsolete, tab, :snmp})
 
   @doc "Aborts, as for a table without an SNMP structure."
