@@ -57,7 +57,8 @@ defmodule Magnesia.Cluster.Field do
   end
 
   @doc "Starts a writer on a node; its `name` is its own among all that ever wrote."
-  @spec write(HotNodes.peer(), term(), [Script.table()], :all | :sync, integer()) :: running()
+  @spec write(HotNodes.peer(), term(), [Script.table()], :all | :sync | :transactions, integer()) ::
+          running()
   def write(peer, name, tables, levels, seed) do
     journal = Path.join(journals(), "#{:erlang.phash2({peer.node, name})}")
 

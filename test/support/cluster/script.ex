@@ -38,10 +38,11 @@ defmodule Magnesia.Cluster.Script do
           journal: Path.t()
         }
 
-  @doc "All levels, or those that end after all copies have the step."
-  @spec levels(:all | :sync) :: [level()]
+  @doc "All levels, those that end after all copies have the step, or transactions alone."
+  @spec levels(:all | :sync | :transactions) :: [level()]
   def levels(:all), do: [:transaction, :transaction, :sync_transaction, :async_dirty, :sync_dirty]
   def levels(:sync), do: [:sync_transaction, :sync_transaction, :sync_dirty]
+  def levels(:transactions), do: [:transaction, :sync_transaction]
 
   @doc "The step with a number."
   @spec step(writer(), pos_integer()) :: {level(), [op()]}
