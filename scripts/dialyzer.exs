@@ -55,7 +55,7 @@ defmodule Magnesia.Dialysis do
   end
 
   defp application_beams(application) do
-    application |> :code.lib_dir(:ebin) |> to_string() |> beams()
+    application |> :code.lib_dir() |> Path.join("ebin") |> beams()
   end
 
   defp beams(ebin), do: ebin |> Path.join("*.beam") |> Path.wildcard() |> Enum.map(&to_charlist/1)

@@ -26,8 +26,12 @@ defmodule Magnesia.Backend.Registrar do
   @impl true
   def handle_info(:look, state) do
     if :mnesia.system_info(:is_running) == :yes do
-      with {:aborted, reason} <- Registration.register() do
-        Logger.error("Magnesia's aliases could not be registered: #{inspect(reason)}")
+      case Registration.register() do
+        {:atomic, :ok} ->
+          :ok
+
+        {:aborted, reason} ->
+          Logger.error("Magnesia's aliases could not be registered: #{inspect(reason)}")
       end
 
       {:stop, :normal, state}
