@@ -84,6 +84,48 @@ defmodule Magnesia.Hot.LifeTest do
   end
 
   @tag :ram
+  test "a directory that can't be used refuses a change of storage, and the rows stay", %{
+    dir: dir
+  } do
+    tab = create(:ram_copies, :t)
+    for k <- 1..20, do: :ok = :mnesia.dirty_write({tab, k, k, 0})
+    File.mkdir_p!(dir)
+    File.write!(Path.join(dir, "magnesia"), "a file")
+    {:atomic, :ok} = :mnesia.change_table_copy_type(:schema, node(), :disc_copies)
+
+    for to <- [:magnesia_disc, :magnesia_disc_only] do
+      assert {:aborted, reason} = Backend.convert(tab, to)
+      assert inspect(reason) =~ "check the disk and the permissions"
+      assert :mnesia.table_info(tab, :storage_type) == :ram_copies
+      assert length(rows(tab)) == 20
+      assert {:aborted, reason} = :mnesia.create_table(:new, [{to, [node()]}])
+      assert inspect(reason) =~ "check the disk and the permissions"
+      refute :new in :mnesia.system_info(:tables)
+    end
+
+    File.rm!(Path.join(dir, "magnesia"))
+    assert Backend.convert(tab, :magnesia_disc) == {:atomic, :ok}
+    assert length(rows(tab)) == 20
+  end
+
+  @tag :ram
+  test "an alias that is not registered is refused, and the rows stay" do
+    :stopped = :mnesia.stop()
+    :ok = :mnesia.start()
+    tab = create(:ram_copies, :t)
+    :ok = :mnesia.dirty_write({tab, 1, 2, 3})
+
+    for to <- aliases() do
+      assert {:aborted, {:badarg, :new, ^to}} = :mnesia.create_table(:new, [{to, [node()]}])
+      changed = :mnesia.change_table_copy_type(tab, node(), to)
+      assert changed == {:aborted, {:bad_type, {:storage_type, to}}}
+      assert :mnesia.table_info(tab, :storage_type) == :ram_copies
+    end
+
+    assert rows(tab) == [{tab, 1, 2, 3}]
+  end
+
+  @tag :ram
   test "a Mnesia that gets a directory later has tables on disk from then on" do
     ram = create(:magnesia_ram, :r)
     :ok = :mnesia.dirty_write({ram, 1, 2, 3})

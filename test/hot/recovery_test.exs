@@ -142,6 +142,15 @@ defmodule Magnesia.Hot.RecoveryTest do
     assert [{:d, 1, ^text}] = HotNodes.mnesia(peer, :dirty_read, [:d, 1])
     assert :ok = HotNodes.mnesia(peer, :dirty_write, [{:r, 1, text}])
 
+    # No table comes to a disk that takes no rows.
+    for to <- [:magnesia_disc, :magnesia_disc_only] do
+      assert {:aborted, refused} = HotNodes.call(peer, Backend, :convert, [:r, to, peer.node])
+      assert inspect(refused, printable_limit: :infinity) =~ reason
+      assert HotNodes.rows(peer, :r) == [{:r, 1, text}]
+      assert {:aborted, refused} = HotNodes.mnesia(peer, :create_table, [:n, [{to, [peer.node]}]])
+      assert inspect(refused, printable_limit: :infinity) =~ reason
+    end
+
     limit(peer, "unlimited:unlimited")
     Pair.until(fn -> HotNodes.call(peer, Backend, :alarm, []) == nil end)
     assert {:atomic, :ok} = last(peer, text)

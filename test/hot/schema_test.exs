@@ -194,6 +194,18 @@ defmodule Magnesia.Hot.SchemaTest do
     assert {:aborted, {:already_exists, _}} = double(copies)
   end
 
+  test "a table with an option that is unknown here stays where it is" do
+    tab = create(:ram_copies, :t, storage_properties: [magnesia: [fast: true]])
+    fill(tab, 10)
+    rows = rows(tab)
+
+    for to <- aliases() do
+      assert {:aborted, reason} = Backend.convert(tab, to)
+      assert inspect(reason) =~ "magnesia has no storage option [fast: true]"
+      assert {:mnesia.table_info(tab, :storage_type), rows(tab)} == {:ram_copies, rows}
+    end
+  end
+
   defp double(copies) do
     {:atomic, :ok} = :mnesia.create_table(:d, copies)
     :mnesia.create_table(:d, copies)

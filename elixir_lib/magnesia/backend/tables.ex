@@ -12,6 +12,7 @@ defmodule Magnesia.Backend.Tables do
 
   alias Magnesia.Backend
   alias Magnesia.Backend.Change
+  alias Magnesia.Backend.Alarm
   alias Magnesia.Backend.Leftovers
   alias Magnesia.Backend.Names
   alias Magnesia.Backend.Place
@@ -23,11 +24,18 @@ defmodule Magnesia.Backend.Tables do
           :ok | {:error, String.t()}
   def check(alias_name, _tab, nodes, props) do
     with :ok <- check_options(props) do
-      if alias_name != :magnesia_ram and node() in nodes and not Place.disc?() do
-        {:error, no_directory(alias_name)}
-      else
-        :ok
-      end
+      if alias_name != :magnesia_ram and node() in nodes, do: check_disk(alias_name), else: :ok
+    end
+  end
+
+  # Later than this Mnesia takes no refusal: it would let go of the old copy all the same.
+  defp check_disk(alias_name) do
+    with true <- Place.disc?(), :ok <- Place.open(), :ok <- ready(alias_name) do
+      if reason = Alarm.reason(), do: {:error, reason}, else: :ok
+    else
+      false -> {:error, no_directory(alias_name)}
+      {:"$magnesia_error", reason} -> {:error, Refusal.words(reason)}
+      {:error, reason} -> {:error, reason}
     end
   end
 
