@@ -276,18 +276,17 @@ defmodule Magnesia.Backend do
 
   @doc false
   @spec receiver_first_message(pid(), {:first, term()}, alias_name(), table()) ::
-          {term(), term()}
-  def receiver_first_message(_sender, {:first, size}, _alias, _tab), do: {size, size}
+          {term(), Copying.state()}
+  def receiver_first_message(_sender, {:first, size}, _alias, _tab), do: {size, nil}
 
   @doc false
-  @spec receive_data([tuple()], alias_name(), table(), pid(), state) :: {:more, state}
-        when state: term()
-  def receive_data(rows, _alias, tab, _sender, state) do
-    Copying.receive_rows(tab, rows)
-    {:more, state}
+  @spec receive_data([tuple()], alias_name(), table(), pid(), Copying.state()) ::
+          {:more, Copying.state()}
+  def receive_data(rows, alias_name, tab, _sender, state) do
+    {:more, Copying.receive_rows(alias_name, tab, rows, state)}
   end
 
   @doc false
-  @spec receive_done(alias_name(), table(), pid(), term()) :: :ok
-  def receive_done(_alias, _tab, _sender, _state), do: :ok
+  @spec receive_done(alias_name(), table(), pid(), Copying.state()) :: :ok
+  def receive_done(alias_name, tab, _sender, state), do: Copying.complete(alias_name, tab, state)
 end

@@ -225,17 +225,53 @@ defmodule Magnesia.Hot.LifeTest do
     assert Backend.alarm() == nil
   end
 
-  test "a network load empties the table and doubts its indexes" do
+  test "a network load replaces the rows, those on disk at its end, and doubts indexes" do
     for alias_name <- aliases() do
       tab = create(alias_name, :"l_#{alias_name}", index: [:v])
       :ok = :mnesia.dirty_write({tab, 1, 2, 3})
       index = {tab, :index, {3, :ordered}}
       assert Backend.is_index_consistent(alias_name, index)
       assert :ok = Backend.load_table(alias_name, tab, {:net_load, :other@node}, [])
-      assert rows(tab) == []
+      kept = if alias_name == :magnesia_ram, do: [], else: [{tab, 1, 2, 3}]
+      assert rows(tab) == kept
       refute Backend.is_index_consistent(alias_name, index)
+      {2, state} = Backend.receiver_first_message(self(), {:first, 2}, alias_name, tab)
+
+      state =
+        for k <- 4..5, reduce: state do
+          state ->
+            rows = [{tab, k, k, k}]
+            {:more, state} = Backend.receive_data(rows, alias_name, tab, self(), state)
+            assert kept == [] or rows(tab) == kept
+            state
+        end
+
+      assert :ok = Backend.receive_done(alias_name, tab, self(), state)
+      assert rows(tab) == [{tab, 4, 4, 4}, {tab, 5, 5, 5}]
       :ok = Backend.index_is_consistent(alias_name, index, true)
       assert Backend.is_index_consistent(alias_name, index)
+      assert Backend.alarm() == nil
+    end
+  end
+
+  test "a network load of no rows leaves none, and one that ends half-way those of before" do
+    for alias_name <- aliases() do
+      tab = create(alias_name, :"l_#{alias_name}")
+      :ok = :mnesia.dirty_write({tab, 1, 2, 3})
+      :ok = Backend.load_table(alias_name, tab, {:net_load, :other@node}, [])
+      {:more, _} = Backend.receive_data([{tab, 4, 4, 4}], alias_name, tab, self(), nil)
+      # As Mnesia does when the sender has died.
+      :ok = Backend.close_table(alias_name, tab)
+      :ok = Backend.delete_table(alias_name, tab)
+      size = if alias_name == :magnesia_ram, do: :undefined, else: 1
+      assert {tab, Backend.info(alias_name, tab, :size)} == {tab, size}
+      :ok = Backend.create_table(alias_name, tab, :mnesia.table_info(tab, :all))
+      :ok = Backend.load_table(alias_name, tab, {:net_load, :other@node}, [])
+      :ok = Backend.receive_done(alias_name, tab, self(), nil)
+      assert rows(tab) == []
+      # Deleted in earnest.
+      assert {:atomic, :ok} = :mnesia.delete_table(tab)
+      assert Backend.info(alias_name, tab, :size) == :undefined
     end
   end
 

@@ -18,8 +18,8 @@ defmodule Magnesia.HotNodes do
         }
 
   @doc """
-  Starts a VM; `name`, `dir` and Mnesia's settings in `mnesia` may be given, and `log`, the least
-  level of what it prints.
+  Starts a VM; `name`, `dir` and Mnesia's settings in `mnesia` may be given, `log`, the least
+  level of what it prints, and `args` of the VM.
   """
   @spec start(keyword()) :: peer()
   def start(options \\ []), do: options |> boot() |> end_with_test()
@@ -46,7 +46,8 @@ defmodule Magnesia.HotNodes do
         connection: :standard_io,
         args:
           Enum.flat_map(:code.get_path(), &[~c"-pa", &1]) ++
-            [~c"-kernel", ~c"prevent_overlapping_partitions", ~c"false"]
+            [~c"-kernel", ~c"prevent_overlapping_partitions", ~c"false"] ++
+            Enum.map(options[:args] || [], &String.to_charlist/1)
       })
 
     for {key, value} <- [{:dir, String.to_charlist(dir)} | options[:mnesia] || []] do

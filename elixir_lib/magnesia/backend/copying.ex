@@ -3,40 +3,116 @@ defmodule Magnesia.Backend.Copying do
   Copies of a table from node to node, in chunks, while writes go on.
 
   The sender hands out rows in chunks of about 64 KiB, by what a row takes on average; Mnesia
-  paces it and applies the writes of the meantime afterwards. A receiver's table was emptied
-  before (see `Magnesia.Backend.Tables.load/3`). Nothing here knows nodes or messages.
+  paces it and applies the writes of the meantime afterwards. A table in memory is emptied before
+  and filled. One on disk is made beside the old one and put in its place when it is complete:
+  should the sender die, and the receiver before it has loaded from another, the receiver may be
+  where the table comes from next. All calls of one load come from one process. Nothing here knows
+  nodes or messages.
   """
 
   alias Magnesia.Backend
   alias Magnesia.Backend.Cursor
   alias Magnesia.Backend.Names
+  alias Magnesia.Backend.Refusal
   alias Magnesia.Engine
 
   @chunk_bytes 65_536
   @rows_max 1000
+  @sampled 20
+  @all [{:_, [], [:"$_"]}]
 
   @doc "What Mnesia's sender calls for the first chunk and for each after it."
   @spec sender(Backend.table()) :: {:standard, (() -> term()), (Cursor.t() -> term())}
   def sender(tab) do
-    spec = [{:_, [], [:"$_"]}]
-    first = fn -> Backend.select(:magnesia_ram, tab, spec, rows_a_chunk(tab)) end
+    first = fn -> Backend.select(:magnesia_ram, tab, @all, rows_a_chunk(tab)) end
     {:standard, first, &Backend.select/1}
   end
 
   defp rows_a_chunk(tab) do
+    bytes = max(average(tab), sample(tab))
+    @chunk_bytes |> div(max(bytes, 1)) |> max(1) |> min(@rows_max)
+  end
+
+  defp average(tab) do
     ref = Names.ref(tab)
 
     with size when is_integer(size) and size > 0 <- Engine.size(ref),
-         bytes when is_integer(bytes) and bytes > 0 <- Engine.memory(ref) do
-      (@chunk_bytes * size) |> div(bytes) |> max(1) |> min(@rows_max)
+         bytes when is_integer(bytes) <- Engine.memory(ref) do
+      div(bytes, size)
     else
-      _ -> @rows_max
+      _ -> 0
     end
   end
 
-  @doc "Writes the rows of a chunk that came."
-  @spec receive_rows(Backend.table(), [tuple()]) :: :ok
-  def receive_rows(tab, rows) do
-    Enum.each(rows, &Backend.insert(:magnesia_ram, tab, &1))
+  # What a table on disk takes is known only after some time.
+  defp sample(tab) do
+    case Backend.select(:magnesia_ram, tab, @all, @sampled) do
+      {rows, _cursor} -> div(:erlang.external_size(rows), length(rows))
+      :"$end_of_table" -> 0
+    end
   end
+
+  @typedoc "A table that is being made, when there is one."
+  @type state :: nil | term()
+
+  @doc "Says that rows from another node follow."
+  @spec begin(Backend.alias_name(), Backend.table()) :: :ok
+  def begin(:magnesia_ram, tab) do
+    with {:"$magnesia_error", _reason} = failure <- Engine.table_clear(Names.ref(tab)) do
+      Refusal.write(failure, tab)
+    end
+
+    :ok
+  end
+
+  def begin(_alias, tab) do
+    _ = Process.put({__MODULE__, tab}, true)
+    :ok
+  end
+
+  @doc "Takes the rows of a chunk that came."
+  @spec receive_rows(Backend.alias_name(), Backend.table(), [tuple()], state()) :: state()
+  def receive_rows(:magnesia_ram, tab, rows, state) do
+    Enum.each(rows, &Backend.insert(:magnesia_ram, tab, &1))
+    state
+  end
+
+  def receive_rows(_alias, tab, rows, state) do
+    copy = state || start(tab)
+    _ = with :ok <- checked(copy, tab), do: checked(Engine.transform_rows(copy, rows), tab)
+    copy
+  end
+
+  @doc "All rows have come."
+  @spec complete(Backend.alias_name(), Backend.table(), state()) :: :ok
+  def complete(:magnesia_ram, _tab, _state), do: :ok
+
+  def complete(_alias, tab, state) do
+    copy = state || start(tab)
+    _ = with :ok <- checked(copy, tab), do: checked(Engine.transform_commit(copy), tab)
+    _ = Process.delete({__MODULE__, tab})
+    :ok
+  end
+
+  defp start(tab) do
+    with {_, _, name, arity, _, _, properties} <- Engine.table_definition([tab]) do
+      Engine.transform_start([tab], name, arity, properties)
+    end
+  end
+
+  defp checked({:"$magnesia_error", _reason} = failure, tab), do: Refusal.write(failure, tab)
+  defp checked(_handle_or_ok, _tab), do: :ok
+
+  @doc """
+  Tells whether a table is to be deleted because its sender died, and has rows of before.
+
+  Mnesia has its own tables on disk keep theirs then. It deletes twice, in the process that
+  received.
+  """
+  @spec interrupted?(Backend.table()) :: boolean()
+  def interrupted?(tab) do
+    Process.get({__MODULE__, tab}, false) and rows?(Engine.size(Names.ref(tab)))
+  end
+
+  defp rows?(size), do: is_integer(size) and size > 0
 end

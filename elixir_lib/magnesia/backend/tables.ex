@@ -11,8 +11,9 @@ defmodule Magnesia.Backend.Tables do
   require Logger
 
   alias Magnesia.Backend
-  alias Magnesia.Backend.Change
   alias Magnesia.Backend.Alarm
+  alias Magnesia.Backend.Change
+  alias Magnesia.Backend.Copying
   alias Magnesia.Backend.Leftovers
   alias Magnesia.Backend.Names
   alias Magnesia.Backend.Place
@@ -141,12 +142,13 @@ defmodule Magnesia.Backend.Tables do
   @doc """
   Prepares a table for what Mnesia is about to do.
 
-  Rows that come from another node replace those that are here. Mnesia's log is only of use
+  Rows that come from another node replace those that are here: see
+  `Magnesia.Backend.Copying`. Mnesia's log is only of use
   where it knows more than the engine's: see `Magnesia.Backend.Place`.
   """
   @spec load(Backend.alias_name(), Backend.table(), term()) :: :ok
-  def load(_alias, tab, {:net_load, _node}) do
-    _ = clear(tab)
+  def load(alias_name, tab, {:net_load, _node}) do
+    :ok = Copying.begin(alias_name, tab)
     doubt_indexes(tab)
   end
 
@@ -168,12 +170,6 @@ defmodule Magnesia.Backend.Tables do
   def restore(alias_name, tab, props) do
     :ok = delete(tab)
     create(alias_name, tab, props)
-  end
-
-  defp clear(tab) do
-    with {:"$magnesia_error", _reason} = failure <- Engine.table_clear(Names.ref(tab)) do
-      Refusal.write(failure, tab)
-    end
   end
 
   @doc "Ends what `load/3` began."
@@ -204,6 +200,10 @@ defmodule Magnesia.Backend.Tables do
   """
   @spec delete(Backend.table()) :: :ok
   def delete(tab) do
+    if Copying.interrupted?(tab), do: :ok, else: do_delete(tab)
+  end
+
+  defp do_delete(tab) do
     # A fallback's tables are deleted before the backend is told that Mnesia starts.
     _ = Place.open()
 

@@ -9,6 +9,7 @@ defmodule Magnesia.Cluster.Copies do
   alias Magnesia.HotNodes
 
   @all [{:_, [], [:"$_"]}]
+  @row_bytes 1_000
 
   @typedoc "Rows by key, in the order of a look-up."
   @type copy :: %{term() => [tuple()]}
@@ -72,12 +73,21 @@ defmodule Magnesia.Cluster.Copies do
         {:error, "are #{length(rows)} rows, its size is #{:mnesia.table_info(tab, :size)}"}
 
       true ->
-        with :ok <- indexes(tab, rows), do: {:ok, ordered(copy, order)}
+        with :ok <- indexes(tab, rows), do: {:ok, copy |> ordered(order) |> short()}
     end
   end
 
   defp ordered(copy, :none), do: Map.new(copy, fn {key, rows} -> {key, Enum.sort(rows)} end)
   defp ordered(copy, _order), do: copy
+
+  # Large rows are compared by what they come to, as a copy is read by another VM.
+  defp short(copy), do: Map.new(copy, fn {key, rows} -> {key, Enum.map(rows, &short_row/1)} end)
+
+  defp short_row(row) do
+    if :erlang.external_size(row) > @row_bytes,
+      do: {:md5, :erlang.md5(:erlang.term_to_binary(row))},
+      else: row
+  end
 
   defp look_up(tab, key), do: {key, :mnesia_lib.db_get(tab, key)}
 

@@ -56,6 +56,13 @@ defmodule Magnesia.Cluster.Field do
     :mnesia.sync_transaction(fn -> Enum.each(rows, &:mnesia.write/1) end)
   end
 
+  @doc "Writes rows with a text of some length. Runs on a node."
+  @spec fill(atom(), pos_integer(), pos_integer()) :: {:atomic, :ok} | {:aborted, term()}
+  def fill(tab, count, bytes) do
+    text = String.duplicate("x", bytes)
+    write_all(for k <- 1..count, do: {tab, {:still, k}, rem(k, 7), {k, text}})
+  end
+
   @doc "Starts a writer on a node; its `name` is its own among all that ever wrote."
   @spec write(HotNodes.peer(), term(), [Script.table()], :all | :sync | :transactions, integer()) ::
           running()
@@ -94,14 +101,16 @@ defmodule Magnesia.Cluster.Field do
   @spec progress([running()], pos_integer()) :: :ok
   def progress(running, steps) do
     goal = acknowledged(running) + steps
-    wait(fn -> acknowledged(running) >= goal end, "the writers write no more")
+    await("the writers write no more", fn -> acknowledged(running) >= goal end)
   end
 
   defp acknowledged(running) do
     Enum.sum(for {_peer, _pid, writer} <- running, do: Journal.acknowledged(writer))
   end
 
-  defp wait(condition, words, deadline \\ deadline()) do
+  @doc "Waits until a condition holds; fails with the words when it doesn't come to hold."
+  @spec await(String.t(), (() -> boolean()), integer()) :: :ok
+  def await(words, condition, deadline \\ deadline()) do
     cond do
       condition.() ->
         :ok
@@ -111,7 +120,7 @@ defmodule Magnesia.Cluster.Field do
 
       true ->
         pause()
-        wait(condition, words, deadline)
+        await(words, condition, deadline)
     end
   end
 

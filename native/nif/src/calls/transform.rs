@@ -21,9 +21,8 @@ fn transform_start<'a>(
     env: Env<'a>,
     [table, record_name, arity, properties]: [Term<'a>; 4],
 ) -> Term<'a> {
-    state::with_database(env, |database| {
+    state::with_database_of(env, table, |database, name| {
         let begun = (|| {
-            let name = raw::atom_of(raw::word(table))?;
             let record_name = raw::atom_of(raw::word(record_name))?;
             let arity = arity.decode().ok().filter(|&arity: &usize| arity >= 2)?;
             let properties = record::owned(properties)?;
