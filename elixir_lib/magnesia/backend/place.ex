@@ -18,6 +18,8 @@ defmodule Magnesia.Backend.Place do
   alias Magnesia.Backend.Tables
   alias Magnesia.Engine
 
+  require Logger
+
   @doc "Opens the database unless it is open."
   @spec open() :: :ok | {:error, String.t()}
   def open do
@@ -84,7 +86,7 @@ defmodule Magnesia.Backend.Place do
   end
 
   @doc "Gives a database in memory the directory that Mnesia has got meanwhile."
-  @spec attach() :: :ok | :no_directory | Engine.failure()
+  @spec attach() :: :ok | :no_directory | {:error, String.t()} | Engine.failure()
   def attach do
     cond do
       :persistent_term.get({__MODULE__, :dir}, nil) != nil -> :ok
@@ -94,9 +96,36 @@ defmodule Magnesia.Backend.Place do
   end
 
   defp attach_at(dir) do
-    with :ok <- Engine.attach(:hot, dir) do
+    with :ok <- set_aside(dir, Engine.has_database(dir)),
+         :ok <- Engine.attach(:hot, dir) do
       :persistent_term.put({__MODULE__, :dir}, dir)
     end
+  end
+
+  # What is there was this node's before its schema was deleted: of no table that it has now, and
+  # not to be lost by a mistake.
+  defp set_aside(_dir, false), do: :ok
+
+  defp set_aside(dir, true) do
+    aside = free_name(dir, 1)
+
+    case File.rename(dir, aside) do
+      :ok ->
+        Logger.warning(
+          "Magnesia found tables of a schema that was deleted in #{dir}. " <>
+            "They are in #{aside} now, which nothing needs"
+        )
+
+      {:error, reason} ->
+        {:error, "#{dir} can't be renamed to #{aside}: #{:file.format_error(reason)}"}
+    end
+  end
+
+  defp set_aside(_dir, failure), do: failure
+
+  defp free_name(dir, number) do
+    name = "#{dir}.old#{number}"
+    if File.exists?(name), do: free_name(dir, number + 1), else: name
   end
 
   @doc "Tells whether the disk takes writes."
