@@ -668,10 +668,11 @@ defmodule Magnesia do
 
   Options: `attributes` (`[:key, :value]`), the key's name first; `type`, `:set`, `:ordered_set`
   or `:bag`; `storage`, `:ram`, `:disc` (in memory, and on disk) or `:disc_only`; `index`, a list
-  of attributes; `record_name`, what stands first in a row (the table's name); `access_mode`,
-  `load_order`, `majority`, `local_content`, `user_properties`, `storage_properties` as in
-  Mnesia; for `storage` also lists of nodes under `ram_copies`, `disc_copies`,
-  `disc_only_copies`, of which an empty one is an error.
+  of attributes; `unique`, a list of attributes of which no two rows may have the same value
+  (`Magnesia.Unique`); `record_name`, what stands first in a row (the table's name);
+  `access_mode`, `load_order`, `majority`, `local_content`, `user_properties`,
+  `storage_properties` as in Mnesia; for `storage` also lists of nodes under `ram_copies`,
+  `disc_copies`, `disc_only_copies`, of which an empty one is an error.
 
   Errors: `{:already_exists, table}`, `{:bad_type, table, :disc_copies, node}` when the database
   has no directory, `:nested_transaction` inside a transaction.
@@ -774,7 +775,7 @@ defmodule Magnesia do
 
   @doc """
   What there is to know of a table: `name`, `type`, `storage`, `attributes`, `record_name`,
-  `index`, `access_mode`, `size` in rows and `bytes`.
+  `index`, `unique`, `access_mode`, `size` in rows and `bytes`.
 
       iex> info = Magnesia.info(:city)
       iex> {info.type, info.storage, info.index, info.size}

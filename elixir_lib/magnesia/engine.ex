@@ -158,6 +158,13 @@ defmodule Magnesia.Engine do
     Native.table_set_storage(name, storage, properties)
   end
 
+  @doc """
+  Makes the values at these positions unique, those that are exempt apart, or answers the position
+  of a value that rows share already and changes nothing.
+  """
+  @spec table_unique(table(), [pos_integer()], [term()]) :: :ok | failure()
+  def table_unique(name, positions, exempt), do: Native.table_unique(name, positions, exempt)
+
   @doc "Begins to rewrite a table's rows beside the table itself."
   @spec transform_start(table(), atom(), pos_integer(), term()) :: term() | failure()
   def transform_start(name, record_name, arity, properties) do

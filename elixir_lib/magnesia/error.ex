@@ -144,6 +144,11 @@ defmodule Magnesia.Error do
     {"there is no transaction", "Wrap the call in Magnesia.transaction(fn -> ... end)"}
   end
 
+  defp explain({:not_unique, _table, attribute}, table) do
+    {"another row of table #{inspect(table)} has the same #{inspect(attribute)}, which is unique",
+     "Nothing of the transaction is kept; find that row with Magnesia.get_by/2"}
+  end
+
   defp explain({:not_found, _table, key}, table) do
     {"table #{inspect(table)} has no row under the key #{inspect(key)}",
      "Magnesia.fetch/2 and Magnesia.get/3 take that for an answer"}

@@ -98,6 +98,7 @@ defmodule Magnesia.Native do
   def select_all(_a, _b), do: missing()
   def select_all_more(_a, _b), do: missing()
   def select_chunk(_a, _b, _c), do: missing()
+  def table_unique(_a, _b, _c), do: missing()
   def select_ordered(_a, _b, _c, _d), do: missing()
   def select_access(_a, _b, _c), do: missing()
   def select_chunk_more(_a, _b), do: missing()

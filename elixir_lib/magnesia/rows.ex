@@ -44,6 +44,20 @@ defmodule Magnesia.Rows do
     Shape.rows(shape, run(name, fn -> :magnesia.read(name, key) end))
   end
 
+  @doc "Tells whether exactly this row is there."
+  @spec there?(table(), term()) :: boolean()
+  def there?(table, row) do
+    {name, shape} = Shape.of(table)
+
+    case (shape && not is_struct(row, shape)) || Shape.record(shape, row) do
+      record when is_tuple(record) and tuple_size(record) > 2 ->
+        record in run(name, fn -> :magnesia.read(name, elem(record, 1)) end)
+
+      _no_row ->
+        false
+    end
+  end
+
   @doc "Writes a row."
   @spec put(table(), row()) :: {:ok, row()}
   def put(table, row) do

@@ -38,6 +38,7 @@ defmodule Magnesia.Table do
   | `types` | types of `attributes`, `:any` for those left out |
   | `key` | the attribute that is the key (the first) |
   | `index` | attributes with an index; a list among them is an index over several |
+  | `unique` | attributes of which no two rows may have the same value (`Magnesia.Unique`) |
   | all others | as in `Magnesia.create_table/2`: `type`, `storage`, `access_mode` and so on |
 
   ## Fields
@@ -46,8 +47,8 @@ defmodule Magnesia.Table do
   `:string`, `:binary`, `:atom`, `:boolean`, `:map`, `:list`, `:tuple`, `:pid`, `:reference`,
   `:function`, `:date`, `:time`, `:naive_datetime`, `:datetime`, `:utc_datetime`. A value of
   another type is refused when it is written, `nil` is always allowed but for a key. Options:
-  `default`; `index: true`; `order: true`, for dates and times, stores them so that their order
-  is the order of time (`Magnesia.Table.Sortable`).
+  `default`; `index: true`; `unique: true`; `order: true`, for dates and times, stores them so
+  that their order is the order of time (`Magnesia.Table.Sortable`).
 
   The struct of a module that says `field` is defined at its end; functions in the module that
   write `%__MODULE__{}` need it sooner, which `fields do ... end` around the fields gives.

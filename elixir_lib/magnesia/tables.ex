@@ -18,6 +18,7 @@ defmodule Magnesia.Tables do
   alias Magnesia.Strict.Copies
   alias Magnesia.Strict.Definition
   alias Magnesia.Strict.Rules
+  alias Magnesia.Unique
 
   @type answer :: :ok | {:error, SchemaError.t()}
 
@@ -35,6 +36,7 @@ defmodule Magnesia.Tables do
       disc_copies: {&is_list/1, "a list of nodes"},
       disc_only_copies: {&is_list/1, "a list of nodes"},
       index: {&is_list/1, "a list of attributes"},
+      unique: {&is_list/1, "a list of attributes"},
       record_name: {&is_atom/1, "an atom"},
       access_mode: {&(&1 in [:read_write, :read_only]), ":read_write or :read_only"},
       load_order: {&is_integer/1, "an integer"},
@@ -116,7 +118,15 @@ defmodule Magnesia.Tables do
         {is, wanted} = {Map.fetch!(definition, field), Keyword.get(options, field, default)},
         is != wanted do
       {field, is, wanted}
-    end ++ stored(definition, options)
+    end ++ unique(definition, options) ++ stored(definition, options)
+  end
+
+  defp unique(definition, options) do
+    wanted =
+      Unique.attributes(%{user_properties: [], attributes: []} |> Map.merge(Map.new(options)))
+
+    is = Unique.attributes(definition)
+    if Enum.sort(is) == Enum.sort(wanted), do: [], else: [{:unique, is, wanted}]
   end
 
   defp stored(definition, options) do
@@ -138,7 +148,11 @@ defmodule Magnesia.Tables do
     unknown = Enum.find(options[:index] || [], &(is_atom(&1) and &1 not in names))
     if unknown, do: Options.unknown!(words, unknown, names)
 
-    options
+    unknown = Enum.find(options[:unique] || [], &(&1 not in tl(names)))
+    words = "#{place}: unique: table #{inspect(table)} has, beside its key, no attribute"
+    if unknown, do: Options.unknown!(words, unknown, tl(names))
+
+    Unique.expand(options)
   end
 
   defp empty_copies(options), do: Enum.find(@copies, &(options[&1] == []))
@@ -223,12 +237,24 @@ defmodule Magnesia.Tables do
 
     indexed(table, attribute, fn definition, position ->
       cond do
-        position not in definition.index -> :ok
-        ordered_disc?(definition) -> answer(unindex_ordered(table, position), table)
-        true -> answer(:magnesia.del_table_index(table, attribute), table)
+        position not in definition.index ->
+          :ok
+
+        ordered_disc?(definition) ->
+          dropped(unindex_ordered(table, position), definition, attribute)
+
+        true ->
+          dropped(:magnesia.del_table_index(table, attribute), definition, attribute)
       end
     end)
   end
+
+  # Without its index an attribute is not unique.
+  defp dropped({:atomic, _}, definition, attribute) do
+    answer(Unique.release(definition, attribute), definition.name)
+  end
+
+  defp dropped(aborted, definition, _attribute), do: answer(aborted, definition.name)
 
   defp indexed(table, attribute, fun) do
     case Definition.fetch(table) do
@@ -311,6 +337,7 @@ defmodule Magnesia.Tables do
         record_name: definition.record_name,
         index:
           for(position <- definition.index, do: Enum.at(definition.attributes, position - 2)),
+        unique: Unique.attributes(definition),
         access_mode: definition.access_mode,
         size: Magnesia.Scan.size(table),
         bytes: Engine.memory(table)

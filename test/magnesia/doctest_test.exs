@@ -28,8 +28,10 @@ defmodule Magnesia.DoctestTest do
   doctest Magnesia.Conditions
   doctest Magnesia.Query
   doctest Magnesia.Query.Spec
+  doctest Magnesia.Ref
   doctest Magnesia.Shape
   doctest Magnesia.Table
+  doctest Magnesia.Unique
   doctest Magnesia.Table.Sortable
   doctest Magnesia.Table.Type
 

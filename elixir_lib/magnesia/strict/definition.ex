@@ -149,6 +149,8 @@ defmodule Magnesia.Strict.Definition do
   @doc "Makes a definition the one in force."
   @spec publish(t()) :: :ok
   def publish(definition) do
+    before = :persistent_term.get({Magnesia.Table, definition.name}, nil)
+    _ = Magnesia.Unique.enforce(definition, before)
     :persistent_term.put({Magnesia.Table, definition.name}, definition)
     names = names()
 

@@ -20,6 +20,7 @@ defmodule Magnesia.Strict.Failure do
   @doc "The strict form of an engine's reason that has no table to name."
   @spec translate(term()) :: term()
   def translate(:closed), do: {:node_not_running, node()}
+  def translate({:not_unique, tab, position}), do: Magnesia.Unique.reason(tab, position)
   def translate(reason), do: reason
 
   @doc "The strict form of an engine's reason."
@@ -28,5 +29,5 @@ defmodule Magnesia.Strict.Failure do
   def translate(:read_only, tab, _missing), do: {:no_exists, tab}
   def translate(:closed, _tab, {:no_exists, {_, _}}), do: {:node_not_running, node()}
   def translate(:closed, _tab, missing), do: missing
-  def translate(reason, _tab, _missing), do: reason
+  def translate(reason, _tab, _missing), do: translate(reason)
 end

@@ -117,6 +117,12 @@ defmodule Magnesia.Table.Calls do
          @spec stream(keyword()) :: Enumerable.t()
          def stream(options \\ []), do: Magnesia.stream(__MODULE__, options)
        end},
+      {[ref: 0],
+       quote do
+         @doc "The table as a value that can be enumerated and collected into."
+         @spec ref() :: Magnesia.Ref.t()
+         def ref, do: Magnesia.Ref.new(__MODULE__)
+       end},
       {[transaction: 1, transaction: 2],
        quote do
          @doc "Runs a fun as a transaction; see `Magnesia.transaction/2`."

@@ -49,13 +49,14 @@ defmodule Magnesia.Table.Declaration do
       attributes: {&attributes?/1, "a list of names, or name: default pairs after them"},
       types: {&Keyword.keyword?/1, "a keyword list of attributes and their types"},
       key: {&is_atom/1, "an attribute"},
-      index: {&is_list/1, "a list of attributes, or of lists of them"}
+      index: {&is_list/1, "a list of attributes, or of lists of them"},
+      unique: {&is_list/1, "a list of attributes"}
     ] ++ Enum.map(@passed, &{&1, known})
   end
 
   defp field_rules do
     flag = {&is_boolean/1, "true or false"}
-    [default: {fn _ -> true end, "any term"}, index: flag, order: flag]
+    [default: {fn _ -> true end, "any term"}, index: flag, unique: flag, order: flag]
   end
 
   defp attributes?(names), do: is_list(names) and Enum.all?(names, &attribute?/1)
@@ -101,17 +102,12 @@ defmodule Magnesia.Table.Declaration do
   defp twice(place), do: "#{place} beside attributes: say them all in one of the two"
 
   defp grown(declaration, field, options) do
-    declaration = %{declaration | fields: declaration.fields ++ [field]}
+    lists =
+      for option <- [:index, :unique], options[option], reduce: declaration.options do
+        lists -> Keyword.update(lists, option, [field.name], &(&1 ++ [field.name]))
+      end
 
-    if options[:index] do
-      %{
-        declaration
-        | options:
-            Keyword.update(declaration.options, :index, [field.name], &(&1 ++ [field.name]))
-      }
-    else
-      declaration
-    end
+    %{declaration | fields: declaration.fields ++ [field], options: lists}
   end
 
   defp field(name, type, options, place) do

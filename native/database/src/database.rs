@@ -18,7 +18,7 @@ use magnesia_engine::commit::Recorder;
 use magnesia_engine::engine::Published;
 use magnesia_engine::locks::Wake;
 use magnesia_engine::txn::{Overlay, OwnTable};
-use magnesia_engine::{Engine, Table, TableError, counter};
+use magnesia_engine::{Engine, Table, TableError, counter, unique};
 use magnesia_store::{Disk, Keeper, Limits, LockFile, Log, Lsn, SnapshotEntry, StoreError};
 use magnesia_term::Row;
 use parking_lot::Mutex;
@@ -37,6 +37,9 @@ pub const SETTLE_BYTES: usize = 4 << 20;
 
 /// Bytes of such writes from which on a writer takes part in that, and so waits for the disk.
 pub const HELD_BYTES_MAX: usize = 64 << 20;
+
+/// The position of a counter in its record.
+const COUNTER: usize = 3;
 
 /// Called once with the outcome of a sync, from the store's thread.
 pub type Completion = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
@@ -139,9 +142,11 @@ impl Database {
     /// Returns the position of its record in the log, or `None` when nothing needed one.
     ///
     /// # Errors
-    /// When the log refuses, nothing was applied. When a table on disk fails after the record
-    /// was written, the log refuses everything from then on, and the next opening applies it.
+    /// When the log refuses, or a value is not unique, nothing was applied. When a table on disk
+    /// fails after the record was written, the log refuses everything from then on, and the next
+    /// opening applies it.
     pub fn commit(&self, own: &Overlay) -> Result<Option<Lsn>, DatabaseError> {
+        let _gates = unique::admit_all(own)?;
         let is_logged = |own: &OwnTable| own.table().definition().storage.is_durable();
         if !own.tables().iter().any(is_logged) {
             apply(own)?;
@@ -170,6 +175,7 @@ impl Database {
     /// As [`Database::commit`].
     #[inline]
     pub fn write(&self, table: &Table, op: Op<'_>) -> Result<Option<Lsn>, DatabaseError> {
+        let _gate = unique::admit(table, &op)?;
         if !table.definition().storage.is_durable() {
             apply_op(table, op)?;
             return Ok(None);
@@ -306,6 +312,11 @@ impl Database {
         key: &[u8],
         increment: &[u8],
     ) -> Result<Row, DatabaseError> {
+        if table.body().unique().is_on() {
+            // The values of counters are not looked at, so none of them can be unique.
+            let (table, position) = (table.definition().name, COUNTER);
+            return Err(TableError::NotUnique { table, position }.into());
+        }
         if !table.definition().storage.is_durable() {
             return Ok(counter::update(table, key, increment)?);
         }

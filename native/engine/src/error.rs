@@ -1,5 +1,6 @@
 //! What can go wrong in the engine that the caller or the disk is to blame for.
 
+use magnesia_term::Atom;
 use thiserror::Error;
 
 /// Why an operation on a table was refused.
@@ -14,6 +15,14 @@ pub enum TableError {
     Storage {
         /// What the storage said, with file and position where it knows them.
         reason: String,
+    },
+    /// A row has a value that only one key of the table may have, and another key has it.
+    #[error("another key has the value at position {position}, which is unique")]
+    NotUnique {
+        /// The table's name.
+        table: Atom,
+        /// The position.
+        position: usize,
     },
     /// A row is larger than any table takes.
     #[error("a row of {bytes} bytes is over the limit of {max}")]

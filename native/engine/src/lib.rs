@@ -3,7 +3,8 @@
 //! Map of the crate: [`engine`] knows the tables by name, [`table`] holds rows in their three
 //! kinds, [`index`] the secondary indexes, [`pattern`] match specifications and [`select`]
 //! queries over them, [`locks`] who may read and write, [`txn`] what a transaction has written
-//! so far, [`commit`] the record of it that is logged, [`apply`] puts it into the tables.
+//! so far, [`commit`] the record of it that is logged, [`apply`] puts it into the tables,
+//! [`unique`] lets nothing through that would share a value that only one key may have.
 //! [`rows`] is the storage that a table on disk is given.
 //!
 //! Never here: files, sockets, threads, clocks, randomness. All of it is safe to use from many
@@ -25,6 +26,7 @@ pub mod schema;
 pub mod select;
 pub mod table;
 pub mod txn;
+pub mod unique;
 
 pub use engine::Engine;
 pub use error::TableError;

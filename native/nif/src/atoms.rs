@@ -20,5 +20,6 @@ rustler::atoms! {
     events = "$magnesia_events",
     simple, detailed, activity, complete, dirty, tid,
     mnesia_table_event, mnesia_activity_event,
+    not_unique,
     any, asc, desc, keys, index, index_range, key_range, all,
 }

@@ -8,7 +8,7 @@ use magnesia_engine::TableError;
 use magnesia_store::StoreError;
 use rustler::{Atom, Encoder, Env, Term};
 
-use crate::atoms;
+use crate::{atoms, raw};
 
 /// An error with an atom for reason.
 pub(crate) fn error(env: Env<'_>, reason: Atom) -> Term<'_> {
@@ -43,6 +43,10 @@ pub(crate) fn done<T>(env: Env<'_>, outcome: Result<T, DatabaseError>) -> Term<'
 pub(crate) fn table<'a>(env: Env<'a>, cause: &TableError) -> Term<'a> {
     match cause {
         TableError::NoSuchKey => error(env, atoms::no_key()),
+        TableError::NotUnique { table, position } => {
+            let table = raw::term(env, raw::atom_word(*table));
+            (atoms::error(), (atoms::not_unique(), table, *position)).encode(env)
+        }
         TableError::RowTooLarge { .. } => words(env, atoms::too_large(), &cause.to_string()),
         _ => words(env, atoms::storage(), &cause.to_string()),
     }

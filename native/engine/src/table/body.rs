@@ -23,6 +23,7 @@ use crate::error::TableError;
 use crate::index::{DetachedIndex, Holds, Index};
 use crate::rows::Rows;
 use crate::schema::Kind;
+use crate::unique::Unique;
 
 pub(crate) enum Store {
     Set(Hashed<Row>),
@@ -42,6 +43,7 @@ pub struct Body {
     is_changed: AtomicBool,
     pub(crate) before: Before,
     pub(super) fixes: Fixes,
+    unique: Unique,
 }
 
 /// All rows that a table had, out of it.
@@ -85,6 +87,7 @@ impl Body {
             is_changed: false.into(),
             before: Before::default(),
             fixes: Fixes::default(),
+            unique: Unique::default(),
         }
     }
 
@@ -114,6 +117,13 @@ impl Body {
             .map(|index| index.heap_bytes())
             .sum();
         places + self.counts.bytes() + indexes
+    }
+
+    /// The positions whose values are unique, with the gate of those who write them.
+    #[must_use]
+    #[inline]
+    pub fn unique(&self) -> &Unique {
+        &self.unique
     }
 
     /// The indexes.

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use magnesia_database::Database;
+use magnesia_engine::TableError;
 use magnesia_engine::schema::{AccessMode, Definition, Kind, Shape, Storage};
+use magnesia_engine::unique::{self, Rules};
 use magnesia_term::Atom;
 use rustler::{Encoder, Env, Term};
 
@@ -23,6 +25,7 @@ nif!("table_add_index", 3, DirtyIo, table_add_index);
 nif!("table_del_index", 3, DirtyIo, table_del_index);
 nif!("table_set_storage", 3, DirtyIo, table_set_storage);
 nif!("dump_tables", 1, DirtyIo, dump_tables);
+nif!("table_unique", 3, DirtyCpu, table_unique);
 
 fn atom(term: Term<'_>) -> Option<Atom> {
     raw::atom_of(raw::word(term))
@@ -284,5 +287,48 @@ fn dump_tables<'a>(env: Env<'a>, [names]: [Term<'a>; 1]) -> Term<'a> {
             }
             Some(reply::done(env, database.dump_images(&tables)))
         })
+    })
+}
+
+/// Makes positions unique, values that are exempt apart; rows that share one already are told of
+/// and change nothing.
+fn table_unique<'a>(env: Env<'a>, [name, positions, exempt]: [Term<'a>; 3]) -> Term<'a> {
+    let (Ok(positions), Some(exempt)) = (positions.decode::<Vec<usize>>(), source::list(exempt))
+    else {
+        return reply::error(env, atoms::badarg());
+    };
+    let Some(exempt) = exempt
+        .into_iter()
+        .map(record::owned)
+        .collect::<Option<Vec<_>>>()
+    else {
+        return reply::error(env, atoms::badarg());
+    };
+    let rules = Rules {
+        positions,
+        exempt: exempt.into_iter().map(Into::into).collect(),
+    };
+    state::with_table(env, name, |table| {
+        let unique = table.body().unique();
+        if *unique.rules() == rules {
+            return atoms::ok().encode(env);
+        }
+        // Writers are checked from here on, so that no row slips in behind the look at all.
+        let before = unique.rules();
+        unique.set(rules.clone());
+        match unique::first_shared(table, &rules) {
+            Ok(None) => atoms::ok().encode(env),
+            outcome => {
+                unique.set(Rules::clone(&before));
+                match outcome {
+                    Ok(position) => {
+                        let (table, position) =
+                            (table.definition().name, position.unwrap_or_default());
+                        reply::table(env, &TableError::NotUnique { table, position })
+                    }
+                    Err(error) => reply::table(env, &error),
+                }
+            }
+        }
     })
 }

@@ -6,6 +6,7 @@ use magnesia_database::DatabaseError;
 use magnesia_engine::Table;
 use magnesia_engine::apply::{Op, apply_op};
 use magnesia_engine::schema::{Kind, Shape};
+use magnesia_engine::unique;
 use magnesia_term::{View, packed};
 use rustler::{Encoder, Env, Term};
 
@@ -67,7 +68,8 @@ fn put<'a>(env: Env<'a>, name: Term<'a>, table: &Arc<Table>, op: Op<'_>, told: T
             reply::done(env, database.write(table, op))
         });
     }
-    reply::done(env, apply_op(table, op).map_err(DatabaseError::from))
+    let applied = unique::admit(table, &op).and_then(|_gate| apply_op(table, op));
+    reply::done(env, applied.map_err(DatabaseError::from))
 }
 
 fn write<'a>(env: Env<'a>, arguments: [Term<'a>; 2]) -> Term<'a> {
