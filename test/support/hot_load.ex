@@ -89,4 +89,18 @@ defmodule Magnesia.HotLoad do
     :ok = :sys.resume(Magnesia.Backend.Owner)
     counts
   end
+
+  @doc "Writes the rows of a large table from one key to another."
+  @spec large(atom(), pos_integer(), pos_integer(), pos_integer()) :: :ok
+  def large(tab, first, last, bytes) do
+    for k <- first..last, do: :ok = :mnesia.dirty_write(large_row(tab, k, bytes))
+    :ok
+  end
+
+  @doc "A row of a large table: of about so many bytes, no two alike, and not to be compressed."
+  @spec large_row(atom(), pos_integer(), pos_integer()) :: tuple()
+  def large_row(tab, k, bytes) do
+    {value, _state} = :rand.bytes_s(bytes, :rand.seed_s(:exsss, k))
+    {tab, k, k, value}
+  end
 end
