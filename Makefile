@@ -8,12 +8,13 @@ export ELIXIR_ERL_OPTIONS := +fnu $(ELIXIR_ERL_OPTIONS)
 SEEDS ?= 2000
 RUNS ?= 60
 
-.PHONY: help setup build test otp27 demo bench guard parity crash long lint doc clean
+.PHONY: help setup build test otp27 interop demo bench guard parity crash long lint doc clean
 
 help:
 	@echo 'make demo                 moves a Mnesia database into Magnesia, compares, shows times'
 	@echo 'make test                 all tests'
 	@echo 'make otp27                all tests on OTP 27 and its Elixir, out of Debian 13, as root'
+	@echo 'make interop              under ejabberd and RabbitMQ, out of their Debian packages'
 	@echo 'make bench                every figure; make bench ONLY=read.set for a part'
 	@echo 'make guard                instructions of the small kernels against the baseline'
 	@echo 'make parity SEEDS=2000    Magnesia against stock Mnesia: random scripts, same answers'
@@ -39,6 +40,9 @@ otp27: setup
 	scripts/otp27 cargo test --workspace --exclude magnesia-nif --locked
 	scripts/otp27 mix compile --warnings-as-errors --force
 	scripts/otp27 mix test
+
+interop: setup
+	scripts/interop $(ONLY)
 
 demo: setup
 	mix magnesia.demo $(if $(QUICK),--quick)
