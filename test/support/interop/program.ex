@@ -254,8 +254,14 @@ defmodule Magnesia.Interop.Program do
     end
 
     if Process.alive?(program.observer), do: :peer.stop(program.observer)
-    {_, _} = System.cmd("epmd", ["-kill"], env: program.env, stderr_to_stdout: true)
+    wait("the epmd of #{program.name} has ended", fn -> end_epmd(program) end)
     File.rm_rf!(program.folder)
+  end
+
+  # It refuses while it hasn't noticed yet that the last node is gone.
+  defp end_epmd(program) do
+    {text, _} = System.cmd("epmd", ["-kill"], env: program.env, stderr_to_stdout: true)
+    text =~ ~r/Killed|Cannot connect/
   end
 
   # The number may be another's by now: it is the program's only where it works in its folder. A
