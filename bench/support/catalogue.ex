@@ -61,6 +61,7 @@ defmodule Magnesia.Bench.Catalogue do
     {:friendly, "table.struct", "row to struct and back, or read it", "itself", 1.0, "ns"},
     {:friendly, "query.select", "a query, or select by hand, a row", "itself", 0.95, "ns"},
     {:friendly, "query.key", "the same for one row by its key", "itself", 0.95, "ns"},
+    {:cache, "cache.hit", "Cache.fetch of a random key", "ets", 0.67, "ns"},
     {:hot_set, "hot.memory", "bytes a row, magnesia_ram", "mnesia", 1.43, "bytes"},
     {:hot_set, "hot.read.p1", "dirty_read, magnesia_ram", "mnesia", 1.0, "ns"},
     {:hot_set, "hot.read.p1.limit", "the same, nothing behind Mnesia", "mnesia", 0.0, "ns"},

@@ -77,6 +77,7 @@ defmodule Magnesia.Bench.Fixtures do
        do: Hot.build(hot, rows(hot, plan), plan)
 
   defp tables(:friendly, _peers, plan), do: Friendly.build(rows(:friendly, plan))
+  defp tables(:cache, _peers, plan), do: Friendly.build_cache(rows(:cache, plan))
   defp tables(:growth_set, _peers, plan), do: two_sizes(plan, :set)
   defp tables(:growth_ordered, _peers, plan), do: two_sizes(plan, :ordered_set)
 

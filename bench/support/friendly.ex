@@ -6,6 +6,7 @@ defmodule Magnesia.Bench.Friendly do
   """
 
   alias Magnesia.Bench.Rows
+  alias Magnesia.Cache
   alias Magnesia.Bench.Stopwatch
   import Stopwatch, only: [side: 1, side: 2]
 
@@ -17,6 +18,7 @@ defmodule Magnesia.Bench.Friendly do
       types: [id: :integer, first: :string, second: :string, number: :integer, state: :atom]
   end
 
+  import Magnesia.Bench.Rows, only: [next_seed: 1, pick: 2]
   import Magnesia.Query, only: [from: 2]
 
   @scan_heap 4_000_000
@@ -34,6 +36,20 @@ defmodule Magnesia.Bench.Friendly do
   defp fill(i, rows) do
     :ok = :magnesia.dirty_write(Rows.row(:bench_friendly, i, i))
     fill(i + 1, rows)
+  end
+
+  @doc "Builds a cache, and a table of ETS, with the same `rows` rows."
+  @spec build_cache(pos_integer) :: map
+  def build_cache(rows) do
+    {:ok, _keeper} = Cache.start_link(name: :bench_cache, rows: rows)
+    ets = :ets.new(:peer, [:set, :public, read_concurrency: true])
+
+    for i <- 0..(rows - 1) do
+      :ok = Cache.put(:bench_cache, i, Rows.first(i), ttl: 3_600_000)
+      :ets.insert(ets, {i, Rows.first(i)})
+    end
+
+    %{rows: rows, ets: ets}
   end
 
   @doc "Measures the line `name`."
@@ -68,6 +84,30 @@ defmodule Magnesia.Bench.Friendly do
     end
 
     Stopwatch.compare(side(ours), side(peer), plan)
+  end
+
+  def run("cache.hit", built, plan) do
+    ours = fn index, n -> hits(n, Rows.seed(index), built.rows) end
+    peer = fn index, n -> lookups(n, Rows.seed(index), built.ets, built.rows) end
+    Stopwatch.compare(side(ours), side(peer), plan)
+  end
+
+  defp hits(0, _seed, _rows), do: :ok
+
+  defp hits(n, seed, rows) do
+    seed = next_seed(seed)
+    _value = Cache.fetch(:bench_cache, pick(seed, rows), &missing/0)
+    hits(n - 1, seed, rows)
+  end
+
+  defp missing, do: raise("a key of the benchmark is not in the cache")
+
+  defp lookups(0, _seed, _ets, _rows), do: :ok
+
+  defp lookups(n, seed, ets, rows) do
+    seed = next_seed(seed)
+    [{_key, _value}] = :ets.lookup(ets, pick(seed, rows))
+    lookups(n - 1, seed, ets, rows)
   end
 
   defp asked(most) do

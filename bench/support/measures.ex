@@ -47,6 +47,7 @@ defmodule Magnesia.Bench.Measures do
   def run("memory.1m", built, plan), do: memory(built, plan)
   def run("growth." <> _type, built, plan), do: growth(built, plan)
   def run("table.struct", built, plan), do: Friendly.run("table.struct", built, plan)
+  def run("cache." <> _ = name, built, plan), do: Friendly.run(name, built, plan)
   def run("query." <> _ = name, built, plan), do: Friendly.run(name, built, plan)
   def run("hot." <> _ = name, built, plan), do: Hot.run(name, built, plan)
 
