@@ -34,6 +34,10 @@
     reason: "rows move one by one, so that none is lost"
   },
   %{
+    quirk: 164,
+    reason: "only what could have been there is told of as deleted"
+  },
+  %{
     quirk: "P31",
     reason: "a directory that holds a database is refused with already_exists, so none is lost"
   }

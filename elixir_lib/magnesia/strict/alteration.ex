@@ -39,8 +39,8 @@ defmodule Magnesia.Strict.Alteration do
     body = fn ->
       _ = writable(fetch!(:schema, {:node_not_running, node()}))
       lock(:schema, :write)
-      _ = operate(operation)
-      Announcement.completed()
+      # What found nothing to do has written nothing.
+      if operate(operation) != nil, do: Announcement.completed(), else: :ok
     end
 
     Activity.transaction(:undefined, body, [], :infinity, :magnesia, false)
@@ -119,13 +119,21 @@ defmodule Magnesia.Strict.Alteration do
 
   @doc "Publishes a definition once the engine has done its part, or aborts."
   @spec settled(:ok | Engine.failure(), Definition.t()) :: :ok
-  def settled(:ok, definition) do
+  def settled(answer, definition), do: settled(answer, definition, &Announcement.defined/2)
+
+  @doc "As `settled/2`, told of by a fun of the new definition and the old one."
+  @spec settled(
+          :ok | Engine.failure(),
+          Definition.t(),
+          (Definition.t(), {:ok, Definition.t()} | :error -> :ok)
+        ) :: :ok
+  def settled(:ok, definition, tell) do
     old = Definition.fetch(definition.name)
     :ok = Definition.publish(definition)
-    Announcement.defined(definition, old)
+    tell.(definition, old)
   end
 
-  def settled(failure, definition), do: done(failure, definition.name)
+  def settled(failure, definition, _tell), do: done(failure, definition.name)
 
   @doc "Aborts when the engine could not do its part."
   @spec done(:ok | Engine.failure(), atom()) :: :ok

@@ -24,6 +24,32 @@ defmodule Magnesia.Strict.Announcement do
   defp writes({:ok, old}, new, tid), do: write(row(new), [row(old)], tid)
   defp writes(:error, new, tid), do: write(row(new), [], tid) ++ write(row(new), [row(new)], tid)
 
+  @doc """
+  Tells of new attributes or a new record name: as Mnesia makes them, with the indexes taken away
+  one by one before and put back after.
+  """
+  @spec reshaped(Definition.t(), {:ok, Definition.t()}) :: :ok
+  def reshaped(new, {:ok, old}) do
+    before = %{old | version: new.version}
+    dropped = for {_, n} <- Enum.with_index(old.index_info, 1), do: without(before, n)
+    added = for {_, n} <- Enum.with_index(new.index_info, 1), do: with_first(new, n)
+    steps = [old | dropped] ++ [with_first(new, 0) | added]
+
+    tell(:schema, fn tid ->
+      steps
+      |> Enum.zip(tl(steps))
+      |> Enum.flat_map(fn {one, next} -> write(row(next), [row(one)], tid) end)
+    end)
+  end
+
+  defp without(definition, n) do
+    %{definition | index_info: Enum.drop(definition.index_info, n)}
+  end
+
+  defp with_first(definition, n) do
+    %{definition | index_info: Enum.take(definition.index_info, n)}
+  end
+
   @doc "Tells that a table is gone."
   @spec deleted(Definition.t()) :: :ok
   def deleted(definition) do

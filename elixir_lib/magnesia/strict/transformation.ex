@@ -66,13 +66,17 @@ defmodule Magnesia.Strict.Transformation do
   end
 
   defp reshape(%{arity: arity, record_name: name}, %{arity: arity, record_name: name} = next) do
-    define(next)
+    properties = Definition.properties(next)
+
+    next.name
+    |> Engine.table_define(next.access_mode, properties)
+    |> settled(next, &Announcement.reshaped/2)
   end
 
   defp reshape(_definition, next) do
     next.name
     |> Engine.table_reshape(next.record_name, next.arity, Definition.properties(next))
-    |> settled(next)
+    |> settled(next, &Announcement.reshaped/2)
   end
 
   defp rewrite(%{name: name} = next, fun) do
@@ -82,7 +86,7 @@ defmodule Magnesia.Strict.Transformation do
     everything = [{:_, [], [:"$_"]}]
     before = Announcement.rows(name)
     add(Engine.select_chunk(name, everything, @chunk), handle, next, fun)
-    settled(Engine.transform_commit(handle), next)
+    settled(Engine.transform_commit(handle), next, &Announcement.reshaped/2)
     Announcement.transformed(next, before)
   end
 

@@ -327,5 +327,21 @@
     gives: ~S"""
     [{{s,3,a},dirty},{{s,4,a},tid}]
     """
+  },
+  %{
+    number: 164,
+    kind: :wart,
+    setup: :ram,
+    title: ~S"""
+    The deletion of a record that the table cannot hold, of another length or name, is told of as
+    any other.
+    """,
+    run: ~S"""
+    mnesia:subscribe({table,s}), mnesia:dirty_delete_object(s,{s,1,a,b}),
+    Tx(fun() -> mnesia:delete_object(s,{s,1,a,b},write) end), length(Flush())
+    """,
+    gives: ~S"""
+    2
+    """
   }
 ]

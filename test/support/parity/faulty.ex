@@ -27,7 +27,10 @@ defmodule Magnesia.Parity.Faulty do
       all_keys_doubled: 400,
       aborted_commits: 400,
       second_guard_ignored: 600,
-      index_twice_is_fine: 1_500
+      index_twice_is_fine: 1_500,
+      event_untold: 400,
+      old_rows_lost: 400,
+      end_told_first: 400
     ]
   end
 
@@ -157,7 +160,32 @@ defmodule Magnesia.Parity.Faulty do
     end
   end
 
+  def call(:event_untold, :subscribe, [{:table, :b, _kind}]), do: {:ok, node()}
+
+  def call(:old_rows_lost, :subscribe, [{:table, table, :detailed}]) do
+    :mnesia.subscribe({:table, table, :simple})
+  end
+
+  def call(:end_told_first, :transaction, arguments) do
+    result = apply(:mnesia, :transaction, arguments)
+
+    receive do
+      {:mnesia_activity_event, _} = last ->
+        told = for _ <- 1..queued()//1, do: receive(do: (event -> event))
+        Enum.each([last | told], &send(self(), &1))
+    after
+      0 -> :ok
+    end
+
+    result
+  end
+
   def call(_fault, function, arguments), do: apply(:mnesia, function, arguments)
+
+  defp queued do
+    {:message_queue_len, count} = Process.info(self(), :message_queue_len)
+    count
+  end
 
   defp without_minus_zero(record) when is_tuple(record) do
     record

@@ -5,7 +5,7 @@ defmodule Magnesia.Parity.Interpreter do
   nothing of one run reaches the next, and must never look at what another module answered.
   """
 
-  alias Magnesia.Parity.{Duel, Normal, Order, Script, Subject}
+  alias Magnesia.Parity.{Duel, Hearing, Normal, Order, Script, Subject}
 
   @type entry :: %{path: [pos_integer], operation: term, mode: Order.mode(), outcome: term}
 
@@ -59,6 +59,7 @@ defmodule Magnesia.Parity.Interpreter do
     Process.group_leader(self(), device)
     Process.put(:parity_log, [])
     Process.put(:parity_written, [])
+    :ok = Hearing.begin(script, subject)
     before = counters(subject)
     perform_all(script.operations, subject, [])
     log(entry([], :counters, :exact, {:value, change(before, counters(subject))}))
@@ -102,7 +103,15 @@ defmodule Magnesia.Parity.Interpreter do
     note_write(operation)
     mode = mode(operation, subject)
     log(entry(path, label(operation), mode, outcome(raw, subject)))
+    if Process.get(:parity_depth, 0) == 0, do: hear(path, subject)
     raw
+  end
+
+  defp hear(path, subject) do
+    case Hearing.events(subject) do
+      [] -> :ok
+      events -> log(entry(path, :events, :exact, {:value, events}))
+    end
   end
 
   # A table that was stuck to its node by an earlier script shows fewer locks.
