@@ -11,6 +11,7 @@ defmodule Magnesia.Database do
   use GenServer
 
   alias Magnesia.Engine
+  alias Magnesia.Logs
   alias Magnesia.Notices
   alias Magnesia.Strict.Definition
   alias Magnesia.Strict.Refragmentation
@@ -84,6 +85,7 @@ defmodule Magnesia.Database do
     # After a crash of this process the database is still open; its rows are not to be lost.
     Definition.erase_all()
     _ = if is_list(Engine.tables()), do: Definition.publish_all(:ram_copies)
+    Logs.refresh()
     {:ok, %__MODULE__{}}
   end
 
@@ -191,8 +193,9 @@ defmodule Magnesia.Database do
 
     case Definition.publish_all(storage) do
       :ok ->
-        :ok = Notices.install()
-        Refragmentation.repair()
+        :ok = Refragmentation.repair()
+        Logs.refresh()
+        Notices.install()
 
       {:"$magnesia_error", reason} ->
         _ = do_close()
@@ -213,6 +216,7 @@ defmodule Magnesia.Database do
     if running?(), do: Subscribers.tell_system({:mnesia_down, node()})
     Definition.erase_all()
     Subscribers.forget_all()
+    Logs.forget()
     Notices.remove()
     :persistent_term.erase(Magnesia.Directory)
 

@@ -361,6 +361,20 @@ defmodule Magnesia.Engine do
   @spec publish([{:activity | {atom(), :simple | :detailed}, tuple()}]) :: :ok | failure()
   def publish(events), do: Native.publish(events)
 
+  @doc """
+  Says which tables have a log: an ordered set of rows `{log, number, verb, table, data, first}`
+  that gets one with each change of the table, in the same commit.
+  """
+  @spec set_logs([{atom(), atom()}]) :: :ok | failure()
+  def set_logs(logs), do: Native.set_logs(logs)
+
+  @doc """
+  The last number of a log when it is above `after_number`; otherwise `:wait`, and with the next
+  commit that adds to the log the caller gets `{:"$magnesia_log", log}`.
+  """
+  @spec log_wait(atom(), non_neg_integer()) :: pos_integer() | :wait | failure()
+  def log_wait(log, after_number), do: Native.log_wait(log, after_number)
+
   # Tables of a stock Mnesia
 
   @ahead_max 200

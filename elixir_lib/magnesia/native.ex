@@ -52,6 +52,8 @@ defmodule Magnesia.Native do
   # Events
   def audience(_a, _b, _c, _d), do: missing()
   def publish(_a), do: missing()
+  def set_logs(_a), do: missing()
+  def log_wait(_a, _b), do: missing()
 
   # Reads
   def read(_a, _b), do: missing()

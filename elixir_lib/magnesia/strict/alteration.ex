@@ -11,6 +11,7 @@ defmodule Magnesia.Strict.Alteration do
 
   alias Magnesia.Database
   alias Magnesia.Engine
+  alias Magnesia.Logs
   alias Magnesia.Strict.Activity
   alias Magnesia.Strict.Announcement
   alias Magnesia.Strict.Definition
@@ -130,6 +131,7 @@ defmodule Magnesia.Strict.Alteration do
   def settled(:ok, definition, tell) do
     old = Definition.fetch(definition.name)
     :ok = Definition.publish(definition)
+    Logs.refresh()
     tell.(definition, old)
   end
 

@@ -11,6 +11,7 @@ defmodule Magnesia.Strict.Schema do
   import Magnesia.Strict.Failure
 
   alias Magnesia.Engine
+  alias Magnesia.Logs
   alias Magnesia.Strict.Activity
   alias Magnesia.Strict.Alteration
   alias Magnesia.Strict.Announcement
@@ -169,6 +170,7 @@ defmodule Magnesia.Strict.Schema do
     Announcement.deleted(definition)
     Subscribers.forget_table(definition.name)
     Definition.erase(definition.name)
+    Logs.refresh()
   end
 
   @doc "Removes all rows of a table; in a transaction it aborts that."

@@ -302,6 +302,41 @@ impl Database {
         Ok(())
     }
 
+    /// Deletes all rows of a table and applies other writes, all as one logged write.
+    ///
+    /// # Errors
+    /// As [`Database::commit`].
+    pub fn clear_with(&self, table: &Table, own: &Overlay) -> Result<(), DatabaseError> {
+        let clear = || {
+            let rows = table.body().detach()?;
+            apply(own)?;
+            Ok(rows)
+        };
+        let is_durable = |table: &Table| table.definition().storage.is_durable();
+        let is_logged = is_durable(table) || own.tables().iter().any(|own| is_durable(own.table()));
+        let rows = if is_logged {
+            let durable = self.durable.load();
+            let durable = durable.as_ref().ok_or(DatabaseError::NoDirectory)?;
+            let mut recorder = Recorder::default();
+            if is_durable(table) {
+                recorder.add(table.id(), &Op::Clear);
+            }
+            recorder.add_overlay(own);
+            let clear_noted = || {
+                table.body().note_change();
+                own.tables()
+                    .iter()
+                    .for_each(|own| own.table().body().note_change());
+                clear()
+            };
+            self.append(durable, &recorder, clear_noted)?.1
+        } else {
+            clear()?
+        };
+        table.body().release(rows);
+        Ok(())
+    }
+
     /// Adds to a counter, as one logged write; returns the row that is there now.
     ///
     /// # Errors

@@ -19,6 +19,7 @@ rustler::atoms! {
     lock_queue, system_limit,
     events = "$magnesia_events",
     simple, detailed, activity, complete, dirty, tid,
+    log_message = "$magnesia_log", append, clear,
     mnesia_table_event, mnesia_activity_event,
     not_unique,
     any, asc, desc, keys, index, index_range, key_range, all,

@@ -37,8 +37,10 @@ pub(crate) struct Audience {
 }
 
 static AUDIENCE: ArcSwapOption<Audience> = ArcSwapOption::const_empty();
-/// One bit for 64 groups of atoms: whether a table of the group is watched.
+/// One bit for 64 groups of atoms: whether a table of the group is watched or logged.
 static WATCHED: AtomicU64 = AtomicU64::new(0);
+/// The same of those that somebody hears of, and of those that have a log.
+static PARTS: Mutex<(u64, u64)> = Mutex::new((0, 0));
 static HEARS_ACTIVITIES: AtomicBool = AtomicBool::new(false);
 static ORDER: Mutex<()> = Mutex::new(());
 
@@ -46,7 +48,7 @@ fn bit(name: Atom) -> u64 {
     1 << (name.handle() & (u64::BITS - 1))
 }
 
-/// Whether a table may be watched; most that are not are told apart here.
+/// Whether a table may be watched or logged; most that are not are told apart here.
 #[inline]
 pub(crate) fn may_hear(name: Atom) -> bool {
     WATCHED.load(Ordering::Relaxed) & bit(name) != 0
@@ -126,8 +128,18 @@ pub(crate) fn set<'a>(
         is_direct,
         tables: watched,
     })));
-    WATCHED.store(bits, Ordering::Release);
+    let mut parts = PARTS.lock();
+    parts.0 = bits;
+    WATCHED.store(parts.0 | parts.1, Ordering::Release);
     HEARS_ACTIVITIES.store(has_activities, Ordering::Release);
     drop(order);
     Some(())
+}
+
+/// Replaces the tables that have a log, and the logs; called with other writers held out.
+pub(crate) fn set_logged(names: impl Iterator<Item = Atom>) {
+    let bits = names.fold(0, |bits, name| bits | bit(name));
+    let mut parts = PARTS.lock();
+    parts.1 = bits;
+    WATCHED.store(parts.0 | parts.1, Ordering::Release);
 }

@@ -1,7 +1,8 @@
-//! Changes of watched tables: made as any other, then told.
+//! Changes of tables that are watched or logged: made as any other, logged in the same commit,
+//! then told.
 //!
 //! The events are Mnesia's, term for term. The rows that a detailed event calls old are read
-//! before the change, so all of it happens with other writers of watched tables held out.
+//! before the change, so all of it happens with other writers of such tables held out.
 //!
 //! Never here: who is told (see `audience`), a change of a table that nobody watches.
 
@@ -10,12 +11,13 @@ use std::sync::Arc;
 use magnesia_database::{Database, DatabaseError};
 use magnesia_engine::apply::Op;
 use magnesia_engine::txn::{Overlay, OwnKey, OwnOp, merge};
-use magnesia_engine::{Table, TableError};
+use magnesia_engine::{Table, TableError, counter};
 use magnesia_store::Lsn;
-use magnesia_term::{Row, View, packed};
+use magnesia_term::{Atom, Row, View, packed};
 use rustler::{Encoder, Env, Term};
 
 use crate::audience::{self, Watch};
+use crate::journal::{self, Logged};
 use crate::raw::{self, Word};
 use crate::{atoms, sink};
 
@@ -136,19 +138,20 @@ fn rows(table: &Table, key: &[u8]) -> Result<Vec<Row>, TableError> {
     Ok(rows)
 }
 
-/// Makes one dirty change of a table that may be watched, and tells of it.
+/// Makes one dirty change of a table that may be watched or logged, and tells of it.
 pub(crate) fn write(
     env: Env<'_>,
     database: &Database,
     table: &Arc<Table>,
     op: Op<'_>,
+    is_told: bool,
 ) -> Result<(), DatabaseError> {
     let order = audience::in_order();
     let audience = audience::now();
-    let Some(audience) = audience.as_ref() else {
-        return database.write(table, op).map(drop);
-    };
-    let watch = audience.watch(table);
+    let audience = audience.as_ref().filter(|_| is_told);
+    let watch = audience
+        .map(|audience| audience.watch(table))
+        .unwrap_or_default();
     let mut events = Events::of_dirty(env);
     let old = match &op {
         Op::Write(row) if watch.is_detailed => rows(table, row.key())?,
@@ -156,13 +159,58 @@ pub(crate) fn write(
         _ => Vec::new(),
     };
     events.add_op(table, watch, &op, &old);
-    database.write(table, op)?;
-    audience.tell(env, &events.list);
+    match journal::logged(env, database, &own_of(table, &op))? {
+        Some(logged) => put_logged(env, database, logged).map(drop)?,
+        None => database.write(table, op).map(drop)?,
+    }
+    if let Some(audience) = audience {
+        audience.tell(env, &events.list);
+    }
     drop(order);
     Ok(())
 }
 
-/// Adds to a counter of a table that may be watched, and tells of it; returns the row.
+/// One operation as a transaction would have it.
+fn own_of(table: &Arc<Table>, op: &Op<'_>) -> Overlay {
+    let mut own = Overlay::default();
+    match op {
+        Op::Write(row) => own.write(table, row.clone()),
+        Op::Delete(key) => own.delete(table, key),
+        Op::DeleteObject(row) => own.delete_object(table, row.clone()),
+        Op::Clear => {}
+    }
+    own
+}
+
+fn put_logged(
+    env: Env<'_>,
+    database: &Database,
+    logged: Logged,
+) -> Result<Option<Lsn>, DatabaseError> {
+    let lsn = database.commit(&logged.own)?;
+    logged.settle(env);
+    Ok(lsn)
+}
+
+/// Deletes all rows of a table that may be logged.
+pub(crate) fn clear(env: Env<'_>, database: &Database, name: Atom) -> Result<(), DatabaseError> {
+    let table = database
+        .engine()
+        .table(name)
+        .ok_or(DatabaseError::NoTable)?;
+    let order = audience::in_order();
+    match journal::cleared(env, database, &table)? {
+        Some(logged) => {
+            database.clear_with(&table, &logged.own)?;
+            logged.settle(env);
+        }
+        None => database.clear(&table)?,
+    }
+    drop(order);
+    Ok(())
+}
+
+/// Adds to a counter of a table that may be watched or logged, and tells of it; returns the row.
 pub(crate) fn update_counter(
     env: Env<'_>,
     database: &Database,
@@ -172,13 +220,17 @@ pub(crate) fn update_counter(
 ) -> Result<Row, DatabaseError> {
     let order = audience::in_order();
     let audience = audience::now();
-    let Some(audience) = audience.as_ref() else {
-        return database.update_counter(table, key, increment);
-    };
-    let watch = audience.watch(table);
+    let audience = audience.as_ref();
+    let watch = audience
+        .map(|audience| audience.watch(table))
+        .unwrap_or_default();
     let mut events = Events::of_dirty(env);
     let before = rows(table, key)?;
-    let row = database.update_counter(table, key, increment)?;
+    let next = counter::next(table, key, increment)?;
+    let row = match journal::logged(env, database, &own_of(table, &Op::Write(next.clone())))? {
+        Some(logged) => put_logged(env, database, logged).map(|_| next)?,
+        None => database.update_counter(table, key, increment)?,
+    };
     // As in Mnesia the key is spelt as the caller did, and a counter that starts anew, where
     // there was none or it would be below zero, has no old row.
     let spelt = |value: &[u8]| {
@@ -191,7 +243,9 @@ pub(crate) fn update_counter(
     let old: Vec<Row> = old.filter_map(|old| old.at(3).map(spelt)).collect();
     let new = spelt(row.at(3).unwrap_or_default());
     events.add_op(table, watch, &Op::Write(new), &old);
-    audience.tell(env, &events.list);
+    if let Some(audience) = audience {
+        audience.tell(env, &events.list);
+    }
     drop(order);
     Ok(row)
 }
@@ -225,25 +279,31 @@ pub(crate) fn commit(
     }
     let order = audience::in_order();
     let audience = audience::now();
-    let Some(audience) = audience.as_ref() else {
-        return database.commit(own);
-    };
+    let audience = audience.as_ref();
     let mut events = Events::of_transaction(env, number);
     for own_table in own.tables() {
-        let watch = audience.watch(own_table.table());
+        let table = own_table.table();
+        let watch = audience
+            .map(|audience| audience.watch(table))
+            .unwrap_or_default();
         if watch.is_simple || watch.is_detailed {
             for own_key in own_table.keys() {
-                events.add_key(own_table.table(), watch, own_key)?;
+                events.add_key(table, watch, own_key)?;
             }
         }
     }
-    let lsn = database.commit(own)?;
+    let lsn = match journal::logged(env, database, own)? {
+        Some(logged) => put_logged(env, database, logged)?,
+        None => database.commit(own)?,
+    };
     if audience::hears_activities() {
         let stream = events.atom(atoms::activity());
         let what = [events.atom(atoms::complete()), events.cause];
         events.add(stream, atoms::mnesia_activity_event(), &what);
     }
-    audience.tell(env, &events.list);
+    if let Some(audience) = audience {
+        audience.tell(env, &events.list);
+    }
     drop(order);
     Ok(lsn)
 }

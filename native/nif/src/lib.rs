@@ -2,9 +2,10 @@
 //!
 //! Map: `boundary` is what every call passes, `calls` has the calls by topic, `source`
 //! and `sink` turn terms into packed ones and back, `slots` holds the transactions of
-//! processes, `audience` knows who is told of changes and `change` makes and tells them, `mail`
-//! sends messages to those that wait, `reaper` has the thread that takes large things apart,
-//! `host` makes the VM the source of atoms, `raw` is the only room with unsafe code.
+//! processes, `audience` knows who is told of changes, `journal` which changes are logged, and
+//! `change` makes, logs and tells them; `mail` sends messages to those that wait, `reaper` has
+//! the thread that takes large things apart, `host` makes the VM the source of atoms, `raw` is
+//! the only room with unsafe code.
 //!
 //! Never here: a panic that crosses into the VM, a call on a normal scheduler that does more
 //! than a millisecond's work or waits.
@@ -15,6 +16,7 @@ mod boundary;
 mod calls;
 mod change;
 mod host;
+mod journal;
 mod mail;
 mod raw;
 mod reaper;

@@ -243,6 +243,15 @@ impl Overlay {
         self.tables[at].ops_mut(key, row)
     }
 
+    /// Forgets the operations on a table that `is_kept` does not keep.
+    pub fn remove_unless(&mut self, table: u32, is_kept: impl Fn(&OwnOp) -> bool) {
+        for own in self.tables.iter_mut().filter(|own| own.table.id() == table) {
+            for key in &mut own.keys {
+                key.ops.retain(|op| is_kept(op));
+            }
+        }
+    }
+
     /// Notes a write.
     pub fn write(&mut self, table: &Arc<Table>, row: Row) {
         let ops = self.ops_mut(table, row.key(), Some(&row));

@@ -1,12 +1,14 @@
-//! Who is told of changes, and events that Elixir makes.
+//! Who is told of changes, which changes are logged, and events that Elixir makes.
 
 use rustler::{Encoder, Env, Term};
 
-use crate::raw::nif;
-use crate::{atoms, audience, change, reply};
+use crate::raw::{self, nif};
+use crate::{atoms, audience, change, journal, reply, state};
 
 nif!("audience", 4, Normal, set_audience);
 nif!("publish", 1, Normal, publish);
+nif!("set_logs", 1, Normal, set_logs);
+nif!("log_wait", 2, Normal, log_wait);
 
 fn set_audience<'a>(env: Env<'a>, arguments: [Term<'a>; 4]) -> Term<'a> {
     let [to, is_direct, tables, has_activities] = arguments;
@@ -20,6 +22,23 @@ fn set_audience<'a>(env: Env<'a>, arguments: [Term<'a>; 4]) -> Term<'a> {
 
 fn publish<'a>(env: Env<'a>, [events]: [Term<'a>; 1]) -> Term<'a> {
     answer(env, change::publish(env, events))
+}
+
+fn set_logs<'a>(env: Env<'a>, [logs]: [Term<'a>; 1]) -> Term<'a> {
+    answer(env, journal::set(env, logs))
+}
+
+fn log_wait<'a>(env: Env<'a>, [log, after]: [Term<'a>; 2]) -> Term<'a> {
+    let (Some(log), Ok(after)) = (raw::atom_of(raw::word(log)), after.decode()) else {
+        return reply::error(env, atoms::badarg());
+    };
+    state::with_database(env, |database| {
+        match journal::wait(env, database, log, after) {
+            Ok(Some(last)) => last.encode(env),
+            Ok(None) => atoms::wait().encode(env),
+            Err(error) => reply::database(env, &error),
+        }
+    })
 }
 
 fn answer(env: Env<'_>, done: Option<()>) -> Term<'_> {

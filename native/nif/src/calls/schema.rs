@@ -10,7 +10,7 @@ use magnesia_term::Atom;
 use rustler::{Encoder, Env, Term};
 
 use crate::raw::{self, nif};
-use crate::{atoms, record, reply, sink, source, state};
+use crate::{atoms, change, record, reply, sink, source, state};
 
 nif!("schema_properties", 1, DirtyIo, schema_properties);
 nif!("set_schema_properties", 2, DirtyIo, set_schema_properties);
@@ -171,7 +171,12 @@ fn table_delete<'a>(env: Env<'a>, [table]: [Term<'a>; 1]) -> Term<'a> {
 
 fn table_clear<'a>(env: Env<'a>, [table]: [Term<'a>; 1]) -> Term<'a> {
     state::with_database_of(env, table, |database, name| {
-        checked(env, || Some(reply::done(env, database.clear_table(name))))
+        let cleared = if raw::atom_of(raw::word(table)).is_some() {
+            change::clear(env, database, name)
+        } else {
+            database.clear_table(name)
+        };
+        reply::done(env, cleared)
     })
 }
 

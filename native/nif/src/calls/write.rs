@@ -56,10 +56,13 @@ fn may_be_heard(name: Term<'_>) -> bool {
 /// Writes to a table: at once when it is in memory only, through the database's log otherwise.
 #[inline]
 fn put<'a>(env: Env<'a>, name: Term<'a>, table: &Arc<Table>, op: Op<'_>, told: Told) -> Term<'a> {
-    if told == Told::Yes && may_be_heard(name) {
+    if may_be_heard(name) {
         slice::charge(env, slice::LOGGED_NANOS);
         return state::with_database(env, |database| {
-            reply::done(env, change::write(env, database, table, op))
+            reply::done(
+                env,
+                change::write(env, database, table, op, told == Told::Yes),
+            )
         });
     }
     if table.definition().storage.is_durable() {
