@@ -17,6 +17,7 @@ use magnesia_engine::apply::{Op, apply, apply_op};
 use magnesia_engine::commit::Recorder;
 use magnesia_engine::engine::Published;
 use magnesia_engine::locks::Wake;
+use magnesia_engine::table::Detached;
 use magnesia_engine::txn::{Overlay, OwnTable};
 use magnesia_engine::{Engine, Table, TableError, counter, unique};
 use magnesia_store::{Disk, Keeper, Limits, LockFile, Log, Lsn, SnapshotEntry, StoreError};
@@ -25,6 +26,7 @@ use parking_lot::Mutex;
 
 use crate::catalog::Catalog;
 use crate::error::DatabaseError;
+use crate::gate::Gate;
 use crate::promises::{Claim, Promise, Promises};
 use crate::rows_sled::SledRows;
 
@@ -89,6 +91,10 @@ pub struct Database {
     /// Held by a dump from its first step to its last.
     pub(crate) dumping: Mutex<()>,
     pub(crate) promises: Promises,
+    /// Held while all rows of a table go, and while lines are drawn.
+    pub(crate) clearing: Mutex<()>,
+    /// Passed by every commit, shut while a checkpoint draws its lines.
+    pub(crate) gate: Gate,
     pub(crate) this: Weak<Self>,
 }
 
@@ -108,6 +114,8 @@ impl Database {
             schema: Mutex::default(),
             dumping: Mutex::new(()),
             promises: Promises::default(),
+            clearing: Mutex::new(()),
+            gate: Gate::default(),
             this: Weak::clone(this),
         })
     }
@@ -146,6 +154,10 @@ impl Database {
     /// fails after the record was written, the log refuses everything from then on, and the next
     /// opening applies it.
     pub fn commit(&self, own: &Overlay) -> Result<Option<Lsn>, DatabaseError> {
+        self.gate.pass(|| self.commit_whole(own))
+    }
+
+    fn commit_whole(&self, own: &Overlay) -> Result<Option<Lsn>, DatabaseError> {
         let _gates = unique::admit_all(own)?;
         let is_logged = |own: &OwnTable| own.table().definition().storage.is_durable();
         if !own.tables().iter().any(is_logged) {
@@ -287,17 +299,21 @@ impl Database {
     }
 
     /// Deletes all rows of a table, as one logged write. The rows are out of the table under
-    /// the log's lock; freeing them takes as long as there are rows, and is done after it.
+    /// the log's lock; freeing them takes as long as there are rows, and is done after it. What
+    /// a checkpoint is to see of them is kept before.
     ///
     /// # Errors
     /// As [`Database::commit`].
     pub fn clear(&self, table: &Table) -> Result<(), DatabaseError> {
+        let clearing = self.clearing.lock();
+        table.body().keep_all()?;
         let detach = || table.body().detach();
         let rows = if table.definition().storage.is_durable() {
             self.log_op(table, &Op::Clear, detach)?.1
         } else {
             detach()?
         };
+        drop(clearing);
         table.body().release(rows);
         Ok(())
     }
@@ -307,34 +323,38 @@ impl Database {
     /// # Errors
     /// As [`Database::commit`].
     pub fn clear_with(&self, table: &Table, own: &Overlay) -> Result<(), DatabaseError> {
+        let clearing = self.clearing.lock();
+        table.body().keep_all()?;
+        let rows = self.gate.pass(|| self.detach_with(table, own))?;
+        drop(clearing);
+        table.body().release(rows);
+        Ok(())
+    }
+
+    fn detach_with(&self, table: &Table, own: &Overlay) -> Result<Detached, DatabaseError> {
         let clear = || {
             let rows = table.body().detach()?;
             apply(own)?;
             Ok(rows)
         };
         let is_durable = |table: &Table| table.definition().storage.is_durable();
-        let is_logged = is_durable(table) || own.tables().iter().any(|own| is_durable(own.table()));
-        let rows = if is_logged {
-            let durable = self.durable.load();
-            let durable = durable.as_ref().ok_or(DatabaseError::NoDirectory)?;
-            let mut recorder = Recorder::default();
-            if is_durable(table) {
-                recorder.add(table.id(), &Op::Clear);
-            }
-            recorder.add_overlay(own);
-            let clear_noted = || {
-                table.body().note_change();
-                own.tables()
-                    .iter()
-                    .for_each(|own| own.table().body().note_change());
-                clear()
-            };
-            self.append(durable, &recorder, clear_noted)?.1
-        } else {
-            clear()?
+        if !is_durable(table) && !own.tables().iter().any(|own| is_durable(own.table())) {
+            return Ok(clear()?);
+        }
+        let durable = self.durable.load();
+        let durable = durable.as_ref().ok_or(DatabaseError::NoDirectory)?;
+        let mut recorder = Recorder::default();
+        if is_durable(table) {
+            recorder.add(table.id(), &Op::Clear);
+        }
+        recorder.add_overlay(own);
+        let clear_noted = || {
+            table.body().note_change();
+            let others = own.tables().iter();
+            others.for_each(|own| own.table().body().note_change());
+            clear()
         };
-        table.body().release(rows);
-        Ok(())
+        Ok(self.append(durable, &recorder, clear_noted)?.1)
     }
 
     /// Adds to a counter, as one logged write; returns the row that is there now.

@@ -32,7 +32,7 @@ use crate::rows_sled::SledRows;
 /// Bytes of log before a new segment is begun on the writer's own time; dumps come earlier.
 const SEGMENT_BYTES: u64 = 256 << 20;
 /// Threads that load a table, at most.
-const LOADERS_MAX: usize = 4;
+pub(crate) const LOADERS_MAX: usize = 4;
 
 pub(crate) fn limits() -> Limits {
     Limits {
@@ -308,7 +308,7 @@ pub(crate) fn body_of(
 }
 
 /// Loads a snapshot into an empty body, several blocks at a time.
-fn load(
+pub(crate) fn load(
     disk: &dyn Disk,
     snapshot: &SnapshotEntry,
     body: &Body,

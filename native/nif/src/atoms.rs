@@ -23,4 +23,5 @@ rustler::atoms! {
     mnesia_table_event, mnesia_activity_event,
     not_unique,
     any, asc, desc, keys, index, index_range, key_range, all,
+    rows, image,
 }

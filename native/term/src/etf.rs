@@ -13,7 +13,7 @@ mod maker;
 mod skip;
 
 pub use decode::decode;
-pub use encode::encode;
+pub use encode::{encode, encode_parts, encode_record};
 pub use limits::{
     BIG_BYTES_MAX, DEPTH_MAX, INFLATED_BYTES_MAX, Limits, MOVED_BYTES_MAX, MOVES_MAX, NEW_ATOMS_MAX,
 };

@@ -1,62 +1,375 @@
-//! What the keys of a bag had when a dump drew its line in the log.
+//! What keys had when a line was drawn.
 //!
-//! Replaying the records after the line over rows that have seen some of them already gives the
-//! same rows, but for one thing: the order of one key's rows in a bag, where a row that is
-//! written again keeps its place. So the first change of a key after the line keeps the rows
-//! that the line saw, and the dump writes those. A key that the dump does not find is in no need
-//! of it: replaying from nothing leads to the same order from there on.
+//! Whoever copies a table while writes go on draws a line first; from then on the first change
+//! of a key keeps the rows that the line saw. There are two kinds of lines.
 //!
-//! Never here: tables of other kinds; tables on disk, where such a row moves to the end.
+//! A dump's line is for bags in memory alone. Replaying the records after the line over rows
+//! that have seen some of them already gives the same rows, but for one thing: the order of one
+//! key's rows in a bag, where a row that is written again keeps its place. A key that the dump
+//! does not find is in no need of it: replaying from nothing leads to the same order from there
+//! on.
+//!
+//! A checkpoint's line is for tables of every kind: what it saw is read by [`Since`] for as long
+//! as the line is there, exactly as it was.
+//!
+//! Never here: choosing the moment. Lines of several tables see one moment when nobody commits
+//! while they are drawn, which the caller sees to.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
-use magnesia_term::Row;
 use magnesia_term::key::{self, Flavour};
-use parking_lot::Mutex;
+use magnesia_term::{Row, hash};
+use parking_lot::{Mutex, RwLock};
 
-use super::body::Body;
+use super::body::{Body, Store};
+use super::walk::{Direction, Position};
+use crate::error::TableError;
 
-/// Rows of keys that were changed since a line was drawn.
-#[derive(Default)]
-pub(crate) struct Before {
-    is_kept: AtomicBool,
-    keys: Mutex<BTreeMap<Vec<u8>, Vec<Row>>>,
+/// Parts of a line, each under its own lock.
+const SHARDS: usize = 64;
+
+type Shard = Mutex<BTreeMap<Vec<u8>, Kept>>;
+
+/// Rows of keys that were changed since a moment.
+pub struct Line {
+    shards: Vec<Shard>,
+    keys: AtomicUsize,
+    /// Counts the parts that were read by whoever goes over the table as the line saw it.
+    clock: AtomicU64,
 }
 
-impl Before {
-    /// To be called before a key's rows change, under the lock that keeps readers away.
-    #[inline]
-    pub(crate) fn note(&self, key: &[u8], rows: &[Row]) {
-        if self.is_kept.load(Ordering::Relaxed) {
-            let mut keys = self.keys.lock();
-            keys.entry(exact(key)).or_insert_with(|| rows.to_vec());
+struct Kept {
+    key: Box<[u8]>,
+    rows: Vec<Row>,
+    /// The clock when they were kept.
+    at: u64,
+    /// The reading that has shown them last.
+    shown: u64,
+}
+
+impl Line {
+    fn new() -> Self {
+        Self {
+            shards: (0..SHARDS).map(|_| Shard::default()).collect(),
+            keys: AtomicUsize::new(0),
+            clock: AtomicU64::new(1),
         }
+    }
+
+    /// Number of keys whose rows are kept.
+    #[must_use]
+    pub fn keys(&self) -> usize {
+        self.keys.load(Ordering::Acquire)
+    }
+
+    fn shard(&self, key: &[u8]) -> &Shard {
+        &self.shards[hash::hash(key) as usize % SHARDS]
+    }
+
+    fn keep(&self, key: &[u8], flavour: Flavour, rows: &dyn Fn() -> Vec<Row>) {
+        let mut kept = self.shard(key).lock();
+        kept.entry(bytes_of(key, flavour)).or_insert_with(|| {
+            self.keys.fetch_add(1, Ordering::Release);
+            Kept {
+                key: key.into(),
+                rows: rows(),
+                at: self.clock.load(Ordering::Acquire),
+                shown: 0,
+            }
+        });
+    }
+
+    fn rows_of(&self, key: &[u8], flavour: Flavour, reading: u64) -> Option<Vec<Row>> {
+        if self.keys() == 0 {
+            return None;
+        }
+        let mut kept = self.shard(key).lock();
+        let found = kept.get_mut(&bytes_of(key, flavour))?;
+        found.shown = reading;
+        Some(found.rows.clone())
     }
 }
 
-fn exact(key: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(key.len());
-    key::encode(key, Flavour::Exact, &mut bytes);
+/// The key bytes of a packed key; numbers that are one key of an ordered table have one.
+fn bytes_of(key: &[u8], flavour: Flavour) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(key.len() + 8);
+    key::encode(key, flavour, &mut bytes);
     bytes
 }
 
-impl Body {
-    /// From now on a bag keeps what the keys that are changed had. No write may be under way.
-    pub fn draw_line(&self) {
-        self.before.is_kept.store(true, Ordering::Relaxed);
+/// The lines of a table.
+#[derive(Default)]
+pub(crate) struct Before {
+    is_kept: AtomicBool,
+    lines: RwLock<Vec<Arc<Line>>>,
+    of_dump: Mutex<Option<Arc<Line>>>,
+}
+
+impl Before {
+    /// Whether there is a line; told right under the lock that keeps readers of a key away.
+    #[inline]
+    pub(crate) fn is_kept(&self) -> bool {
+        self.is_kept.load(Ordering::Acquire)
     }
 
-    /// The rows that a key had at the line; none when it was not changed since.
+    /// To be called before a key's rows change, under the lock that keeps readers away.
+    pub(super) fn note(&self, key: &[u8], flavour: Flavour, rows: &dyn Fn() -> Vec<Row>) {
+        for line in self.lines.read().iter() {
+            line.keep(key, flavour, rows);
+        }
+    }
+
+    /// Draws a line; `f` is run under the lock.
+    fn draw(&self, f: impl FnOnce()) -> Arc<Line> {
+        let line = Arc::new(Line::new());
+        let mut lines = self.lines.write();
+        lines.push(Arc::clone(&line));
+        self.is_kept.store(true, Ordering::Release);
+        f();
+        drop(lines);
+        line
+    }
+
+    /// Takes a line away; `f` is told under the lock whether any is left.
+    fn erase(&self, line: &Arc<Line>, f: impl FnOnce(bool)) {
+        let mut lines = self.lines.write();
+        lines.retain(|there| !Arc::ptr_eq(there, line));
+        self.is_kept.store(!lines.is_empty(), Ordering::Release);
+        f(!lines.is_empty());
+    }
+}
+
+impl Body {
+    pub(super) fn flavour(&self) -> Flavour {
+        if self.is_ordered() {
+            Flavour::Numeric
+        } else {
+            Flavour::Exact
+        }
+    }
+
+    /// To be called before the row of a set's key changes, under the lock that keeps readers away.
+    pub(super) fn note_row(&self, old: Option<&Row>, new: Option<&Row>) {
+        if let Some(row) = old.or(new) {
+            let rows = || old.into_iter().cloned().collect();
+            self.before.note(row.key(), self.flavour(), &rows);
+        }
+    }
+
+    /// The same for all rows of a key.
+    #[inline]
+    pub(super) fn note_rows(&self, key: &[u8], rows: &[Row]) {
+        if self.before.is_kept() {
+            self.before.note(key, self.flavour(), &|| rows.to_vec());
+        }
+    }
+
+    /// From now on a bag keeps, for a dump, what the keys that are changed had. No write may be
+    /// under way.
+    pub fn draw_line(&self) {
+        if matches!(self.store, Store::Bag(_)) {
+            *self.before.of_dump.lock() = Some(self.before.draw(|| {}));
+        }
+    }
+
+    /// The rows that a key had at the dump's line; none when it was not changed since.
     #[must_use]
     pub fn at_line(&self, key: &[u8]) -> Option<Vec<Row>> {
-        self.before.keys.lock().get(&exact(key)).cloned()
+        let line = self.before.of_dump.lock().clone()?;
+        line.rows_of(key, Flavour::Exact, 0)
     }
 
-    /// Forgets the line.
+    /// Forgets the dump's line.
     pub fn forget_line(&self) {
-        self.before.is_kept.store(false, Ordering::Relaxed);
-        let kept = std::mem::take(&mut *self.before.keys.lock());
-        drop(kept);
+        if let Some(line) = self.before.of_dump.lock().take() {
+            self.before.erase(&line, |_| {});
+        }
+    }
+
+    /// From now on every key that is changed keeps what it had, until [`Body::forget_since`].
+    #[must_use]
+    pub fn draw_since(&self) -> Arc<Line> {
+        self.before.draw(|| self.follow_writes(true))
+    }
+
+    /// Forgets a line; what it kept goes with the last reference to it.
+    pub fn forget_since(&self, line: &Arc<Line>) {
+        self.before.erase(line, |is_any| self.follow_writes(is_any));
+    }
+
+    /// Keeps the rows of all keys for the lines there are: to be called before all rows go at
+    /// once. Returns whether there was any line; no new one may be drawn in between.
+    ///
+    /// # Errors
+    /// When the rows are on disk and the disk fails.
+    pub fn keep_all(&self) -> Result<bool, TableError> {
+        if !self.before.is_kept() {
+            return Ok(false);
+        }
+        let mut position = Some(Position::START);
+        while let Some(from) = position {
+            // Of a bag's key all rows come in one part, one after the other.
+            let mut of_key: Vec<Row> = Vec::new();
+            position = self.walk(&from, Direction::Up, &mut |row| {
+                if of_key.first().is_some_and(|first| first.key() != row.key()) {
+                    self.note_rows(of_key[0].key(), &of_key);
+                    of_key.clear();
+                }
+                of_key.push(row.clone());
+                true
+            })?;
+            if let Some(first) = of_key.first() {
+                self.note_rows(first.key(), &of_key);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Goes over a table as a line saw it, a part at a time: each row once, whatever is written
+/// meanwhile.
+///
+/// First come the parts of the table as they are met, each key with the rows that are kept of it
+/// where it was changed. Then come the rows of those keys that were gone from their part before
+/// it was met: the clock tells them from keys that were changed after it was met.
+pub struct Since {
+    body: Arc<Body>,
+    line: Arc<Line>,
+    reading: u64,
+    next: Option<Position>,
+    /// Where each part ended, and the clock then.
+    parts: Vec<(Option<Position>, u64)>,
+    shard: usize,
+}
+
+impl Since {
+    /// Begins to go over `body` as `line`, which was drawn in it, saw it.
+    #[must_use]
+    pub fn begin(body: Arc<Body>, line: Arc<Line>) -> Self {
+        let reading = line.clock.fetch_add(1, Ordering::AcqRel) + 1;
+        Self {
+            body,
+            line,
+            reading,
+            next: Some(Position::START),
+            parts: Vec::new(),
+            shard: 0,
+        }
+    }
+
+    /// Some more rows, or none after the last. A part may be empty.
+    ///
+    /// # Errors
+    /// When the rows are on disk and the disk fails.
+    pub fn part(&mut self) -> Result<Option<Vec<Row>>, TableError> {
+        if let Some(from) = self.next.take() {
+            let mut rows: Vec<Row> = Vec::new();
+            self.next = self.body.walk(&from, Direction::Up, &mut |row| {
+                rows.push(row.clone());
+                true
+            })?;
+            let clock = self.line.clock.fetch_add(1, Ordering::AcqRel);
+            self.parts.push((self.next.clone(), clock));
+            return Ok(Some(self.as_seen(rows)));
+        }
+        let Some(shard) = self.line.shards.get(self.shard) else {
+            return Ok(None);
+        };
+        self.shard += 1;
+        let kept = shard.lock();
+        let missed = kept.values().filter(|kept| self.is_missed(kept));
+        Ok(Some(missed.flat_map(|kept| kept.rows.clone()).collect()))
+    }
+
+    /// Puts the rows that the line saw in the place of those of keys that were changed since.
+    fn as_seen(&self, rows: Vec<Row>) -> Vec<Row> {
+        if self.line.keys() == 0 {
+            return rows;
+        }
+        let mut seen = Vec::with_capacity(rows.len());
+        let flavour = self.body.flavour();
+        for of_key in rows.chunk_by(|a, b| a.key() == b.key()) {
+            let key = of_key.first().map_or(&[][..], Row::key);
+            match self.line.rows_of(key, flavour, self.reading) {
+                Some(kept) => seen.extend(kept),
+                None => seen.extend_from_slice(of_key),
+            }
+        }
+        seen
+    }
+
+    /// Whether a key was not in its part any more when that was met.
+    fn is_missed(&self, kept: &Kept) -> bool {
+        let Some(row) = kept.rows.first() else {
+            return false;
+        };
+        if kept.shown == self.reading {
+            return false;
+        }
+        let part = self.parts.partition_point(|(end, _)| {
+            end.as_ref()
+                .is_some_and(|end| !self.body.is_within(row, end))
+        });
+        self.parts
+            .get(part)
+            .is_some_and(|(_, clock)| kept.at <= *clock)
+    }
+}
+
+/// What became of a key between two lines.
+pub struct Change {
+    /// The packed key.
+    pub key: Box<[u8]>,
+    /// Its rows as the later line saw them.
+    pub rows: Vec<Row>,
+}
+
+/// Goes over the keys of a table that were changed between two lines, a part at a time; perhaps
+/// over some that were changed after the later one only.
+pub struct Changes {
+    body: Arc<Body>,
+    from: Arc<Line>,
+    to: Arc<Line>,
+    shard: usize,
+}
+
+impl Changes {
+    /// Begins; both lines were drawn in `body`, `from` first.
+    #[must_use]
+    pub fn begin(body: Arc<Body>, from: Arc<Line>, to: Arc<Line>) -> Self {
+        Self {
+            body,
+            from,
+            to,
+            shard: 0,
+        }
+    }
+
+    /// Some more, or none after the last.
+    ///
+    /// # Errors
+    /// When the rows are on disk and the disk fails.
+    pub fn part(&mut self) -> Result<Option<Vec<Change>>, TableError> {
+        let Some(shard) = self.from.shards.get(self.shard) else {
+            return Ok(None);
+        };
+        self.shard += 1;
+        let keys: Vec<_> = shard.lock().values().map(|kept| kept.key.clone()).collect();
+        let flavour = self.body.flavour();
+        let change = |key: Box<[u8]>| {
+            let mut rows = Vec::new();
+            self.body.read(&key, |row| rows.push(row.clone()))?;
+            // Looked at after the table: a change that the table has is kept here.
+            if let Some(kept) = self.to.rows_of(&key, flavour, 0) {
+                rows = kept;
+            }
+            Ok(Change { key, rows })
+        };
+        keys.into_iter()
+            .map(change)
+            .collect::<Result<_, _>>()
+            .map(Some)
     }
 }

@@ -15,7 +15,7 @@ use super::before::Before;
 use super::counts::Counts;
 use super::fixes::Fixes;
 use super::hashed::{Alter, HashKey, Hashed};
-use super::paged::Paged;
+use super::paged::{Entry, Paged};
 use super::segment::Segment;
 use super::tree::Tree;
 use super::walk::{Direction, Position};
@@ -37,9 +37,9 @@ pub struct Body {
     pub(crate) store: Store,
     counts: Counts,
     indexes: ArcSwap<Vec<Arc<Index>>>,
-    /// Whether `indexes` has any; read under the lock of a row's part, so a writer that finds
-    /// none writes before a new index's walk comes to that part.
-    is_indexed: AtomicBool,
+    /// Whether writes have to tell an index or a line; read under the lock of a row's part, so a
+    /// writer that finds none writes before a new index's walk comes to that part.
+    is_followed: AtomicBool,
     is_changed: AtomicBool,
     pub(crate) before: Before,
     pub(super) fixes: Fixes,
@@ -83,7 +83,7 @@ impl Body {
             store,
             counts: Counts::default(),
             indexes: ArcSwap::default(),
-            is_indexed: false.into(),
+            is_followed: false.into(),
             is_changed: false.into(),
             before: Before::default(),
             fixes: Fixes::default(),
@@ -180,7 +180,10 @@ impl Body {
             Store::Bag(hashed) => {
                 hashed.alter_row(row, |slot, row| self.put_in_bag(slot, row));
             }
-            Store::Paged(paged) => paged.write(&row, |old| self.reindex(old, Some(&row)))?,
+            Store::Paged(paged) => {
+                let note = |there: &[Entry]| self.note_entries(row.key(), there);
+                paged.write(&row, note, |old| self.reindex(old, Some(&row)))?;
+            }
         }
         Ok(())
     }
@@ -207,7 +210,7 @@ impl Body {
 
     fn put_in_bag(&self, slot: Option<&mut BagRows>, row: Row) -> (Alter<BagRows>, ()) {
         let rows = slot.as_deref().map_or(&[][..], BagRows::rows);
-        self.before.note(row.key(), rows);
+        self.note_rows(row.key(), rows);
         match slot {
             Some(slot) => {
                 if slot.push(row.clone()) {
@@ -236,13 +239,16 @@ impl Body {
             }
             Store::Bag(hashed) => hashed.alter(&HashKey::new(key), |slot| {
                 let rows = slot.as_deref().map_or(&[][..], BagRows::rows);
-                self.before.note(key, rows);
+                self.note_rows(key, rows);
                 for row in slot.iter().flat_map(|slot| slot.rows()) {
                     self.forget(row);
                 }
                 (slot.map_or(Alter::Keep, |_| Alter::Remove), ())
             }),
-            Store::Paged(paged) => paged.delete(key, |row| self.reindex(Some(row), None))?,
+            Store::Paged(paged) => {
+                let note = |there: &[Entry]| self.note_entries(key, there);
+                paged.delete(key, note, |row| self.reindex(Some(row), None))?;
+            }
         }
         Ok(())
     }
@@ -270,7 +276,8 @@ impl Body {
                 });
             }
             Store::Paged(paged) => {
-                paged.delete_object(row, |row| self.reindex(Some(row), None))?;
+                let note = |there: &[Entry]| self.note_entries(row.key(), there);
+                paged.delete_object(row, note, |row| self.reindex(Some(row), None))?;
             }
         }
         Ok(())
@@ -286,7 +293,7 @@ impl Body {
 
     fn take_from_bag(&self, slot: Option<&mut BagRows>, row: &Row) -> (Alter<BagRows>, ()) {
         let rows = slot.as_deref().map_or(&[][..], BagRows::rows);
-        self.before.note(row.key(), rows);
+        self.note_rows(row.key(), rows);
         match slot {
             Some(BagRows::One(only)) if only.is_identical(row) => {
                 self.forget(only);
@@ -324,7 +331,10 @@ impl Body {
             Store::Ordered(tree) => {
                 Ok(tree.alter(Key::of(key, Flavour::Numeric), |old| self.put_made(old, f)))
             }
-            Store::Paged(paged) => paged.update(key, f, |old, new| self.reindex(old, Some(new))),
+            Store::Paged(paged) => {
+                let note = |there: &[Entry]| self.note_entries(key, there);
+                paged.update(key, f, note, |old, new| self.reindex(old, Some(new)))
+            }
             Store::Bag(_) => unreachable!("a bag has no single row to update; callers check"),
         }
     }
@@ -390,7 +400,7 @@ impl Body {
         let mut indexes = Vec::clone(&self.indexes());
         indexes.push(Arc::clone(&index));
         self.indexes.store(Arc::new(indexes));
-        self.is_indexed.store(true, Ordering::Release);
+        self.is_followed.store(true, Ordering::Release);
         self.fill(&index).inspect_err(|_| self.drop_index(position))
     }
 
@@ -432,11 +442,34 @@ impl Body {
 
     #[inline]
     fn reindex(&self, old: Option<&Row>, new: Option<&Row>) {
-        if !self.is_indexed.load(Ordering::Acquire) {
-            return;
+        if self.is_followed.load(Ordering::Acquire) {
+            self.follow(old, new);
+        }
+    }
+
+    fn follow(&self, old: Option<&Row>, new: Option<&Row>) {
+        if self.before.is_kept() && matches!(self.store, Store::Set(_) | Store::Ordered(_)) {
+            self.note_row(old, new);
         }
         for index in self.indexes.load().iter() {
             index.replace(old, new);
+        }
+    }
+
+    /// Has writes look for lines; without any, only where there are indexes.
+    pub(super) fn follow_writes(&self, is_lined: bool) {
+        // An index that is added meanwhile says so after this, or is seen here.
+        self.is_followed.swap(is_lined, Ordering::AcqRel);
+        if !self.indexes.load().is_empty() {
+            self.is_followed.store(true, Ordering::Release);
+        }
+    }
+
+    /// Notes the rows of a key of a table on disk.
+    fn note_entries(&self, key: &[u8], there: &[Entry]) {
+        if self.before.is_kept() {
+            let rows = || there.iter().map(|(_, row)| row.clone()).collect();
+            self.before.note(key, self.flavour(), &rows);
         }
     }
 }

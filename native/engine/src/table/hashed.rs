@@ -86,7 +86,7 @@ impl<'a> HashKey<'a> {
 
 /// Whether a key may be `=:=` to other bytes: where a float's zero is, or may be, in it.
 #[inline]
-fn is_loose(packed: &[u8]) -> bool {
+pub(crate) fn is_loose(packed: &[u8]) -> bool {
     let first = packed.first().copied().unwrap_or(0);
     first == packed::tag::FLOAT || (packed::tag::EXT..=packed::tag::LIST).contains(&first)
 }

@@ -27,7 +27,15 @@ impl<'a> Bulk<'a> {
         })
     }
 
-    /// Takes rows of distinct keys, made by [`Body::row`].
+    /// Whether a row may be added though others may have its key, as bytes: no other bytes are
+    /// the same key.
+    #[must_use]
+    pub fn takes(row: &Row) -> bool {
+        !hashed::is_loose(row.key())
+    }
+
+    /// Takes rows, made by [`Body::row`]. Of those that one thread adds under one key the last
+    /// counts, if [`Bulk::takes`] each; otherwise their keys must be distinct.
     pub fn add(&self, rows: impl IntoIterator<Item = Row>) {
         let mut split: Vec<Vec<(u32, Row)>> = self.parts.iter().map(|_| Vec::new()).collect();
         for row in rows {
@@ -50,10 +58,17 @@ impl<'a> Bulk<'a> {
             return;
         };
         let mut rows = std::mem::take(&mut *self.parts[part].lock());
-        rows.sort_unstable_by(|(hash, row), (other, than)| {
+        // Stable, so that the last of one key stays the last.
+        rows.sort_by(|(hash, row), (other, than)| {
             hash.cmp(other).then_with(|| row.key().cmp(than.key()))
         });
-        rows.dedup_by(|(hash, row), (other, than)| hash == other && row.key() == than.key());
+        rows.dedup_by(|later, kept| {
+            let is_same = later.0 == kept.0 && later.1.key() == kept.1.key();
+            if is_same {
+                std::mem::swap(&mut later.1, &mut kept.1);
+            }
+            is_same
+        });
         for (_, row) in &rows {
             self.body.count(row);
         }

@@ -4,14 +4,14 @@
 //! over the same rows. Every write maintains the indexes under the lock of the row's segment,
 //! so an index and its rows can't drift apart. Map: [`hashed`] and `segment` are the body of
 //! sets and bags, [`load`] fills sets in bulk, `tree` is the body of ordered sets, `paged` that
-//! of tables on disk; [`walk`] goes over rows, [`touch`] asks for their memory ahead, `before`
-//! keeps what a dump's line saw, `fixes` what left a fixed table, [`body`] chooses between the
+//! of tables on disk; [`walk`] goes over rows, [`touch`] asks for their memory ahead, [`before`]
+//! keeps what a line saw, `fixes` what left a fixed table, [`body`] chooses between the
 //! kinds.
 //!
 //! Never here: transactions, locks on records, the log, remote copies.
 
 pub(crate) mod bag;
-mod before;
+pub mod before;
 pub mod body;
 mod counts;
 mod fixes;
@@ -28,7 +28,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use magnesia_term::Row;
 
-pub use self::body::Body;
+pub use self::body::{Body, Detached};
 pub use self::walk::{Direction, Position};
 use crate::error::TableError;
 use crate::index::Index;

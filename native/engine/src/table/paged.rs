@@ -27,6 +27,9 @@ const STRIPES: usize = 64;
 /// Bytes of the number at the end of a bag's keys.
 const NUMBER_BYTES: usize = 8;
 
+/// Key bytes and their row.
+pub(crate) type Entry = (Vec<u8>, Row);
+
 pub(crate) struct Paged {
     kind: Kind,
     rows: Box<dyn Rows>,
@@ -84,7 +87,7 @@ impl Paged {
     }
 
     /// The entries of one key: one, or a bag's in order of insertion.
-    fn entries(&self, key: &[u8]) -> Result<Vec<(Vec<u8>, Row)>, TableError> {
+    fn entries(&self, key: &[u8]) -> Result<Vec<Entry>, TableError> {
         let prefix = self.key_bytes(key);
         if self.kind != Kind::Bag {
             let value = self.rows.get(&prefix)?;
@@ -117,14 +120,17 @@ impl Paged {
         Ok(())
     }
 
-    /// Writes a row; `follow` sees the row it replaces before the indexes' turn.
+    /// Writes a row; `note` sees what is there before anything changes, as in all that follow
+    /// here, and `follow` the row that was replaced, for the indexes.
     pub(crate) fn write(
         &self,
         row: &Row,
+        note: impl FnOnce(&[Entry]),
         follow: impl FnOnce(Option<&Row>),
     ) -> Result<(), TableError> {
         let held = self.lock(row.key());
         let entries = self.entries(row.key())?;
+        note(&entries);
         if self.kind == Kind::Bag {
             self.write_to_bag(row, &entries)?;
             if entries.iter().all(|(_, there)| !there.is_identical(row)) {
@@ -141,7 +147,7 @@ impl Paged {
     }
 
     /// Adds a row at the end of its key's; one that is there already moves to the end.
-    fn write_to_bag(&self, row: &Row, entries: &[(Vec<u8>, Row)]) -> Result<(), TableError> {
+    fn write_to_bag(&self, row: &Row, entries: &[Entry]) -> Result<(), TableError> {
         let last = entries
             .last()
             .and_then(|(entry, _)| entry.last_chunk::<NUMBER_BYTES>());
@@ -160,23 +166,36 @@ impl Paged {
     }
 
     /// Deletes the rows of a key; `follow` sees each.
-    pub(crate) fn delete(&self, key: &[u8], follow: impl Fn(&Row)) -> Result<(), TableError> {
-        self.delete_where(key, |_| true, follow)
+    pub(crate) fn delete(
+        &self,
+        key: &[u8],
+        note: impl FnOnce(&[Entry]),
+        follow: impl Fn(&Row),
+    ) -> Result<(), TableError> {
+        self.delete_where(key, |_| true, note, follow)
     }
 
     /// Deletes one row; `follow` sees it.
-    pub(crate) fn delete_object(&self, row: &Row, follow: impl Fn(&Row)) -> Result<(), TableError> {
-        self.delete_where(row.key(), |there| there.is_identical(row), follow)
+    pub(crate) fn delete_object(
+        &self,
+        row: &Row,
+        note: impl FnOnce(&[Entry]),
+        follow: impl Fn(&Row),
+    ) -> Result<(), TableError> {
+        self.delete_where(row.key(), |there| there.is_identical(row), note, follow)
     }
 
     fn delete_where(
         &self,
         key: &[u8],
         is_meant: impl Fn(&Row) -> bool,
+        note: impl FnOnce(&[Entry]),
         follow: impl Fn(&Row),
     ) -> Result<(), TableError> {
         let held = self.lock(key);
-        for (entry, row) in self.entries(key)? {
+        let entries = self.entries(key)?;
+        note(&entries);
+        for (entry, row) in entries {
             if is_meant(&row) {
                 self.rows.remove(&entry)?;
                 self.count.fetch_sub(1, Ordering::Relaxed);
@@ -192,10 +211,12 @@ impl Paged {
         &self,
         key: &[u8],
         f: impl FnOnce(Option<&Row>) -> (Row, R),
+        note: impl FnOnce(&[Entry]),
         follow: impl FnOnce(Option<&Row>, &Row),
     ) -> Result<R, TableError> {
         let held = self.lock(key);
         let entries = self.entries(key)?;
+        note(&entries);
         let old = entries.first().map(|(_, row)| row);
         let (row, result) = f(old);
         self.rows.put(&self.key_bytes(key), &encode(&row))?;
@@ -258,6 +279,17 @@ impl Paged {
         self.kind == Kind::Bag
             && a.len() == b.len()
             && stem(a).is_some_and(|stem| a.get(..stem) == b.get(..stem))
+    }
+
+    /// Whether a row's key comes no later than the key bytes that a part ended with.
+    pub(crate) fn is_within(&self, row: &Row, end: &[u8]) -> bool {
+        let stem = if self.kind == Kind::Bag {
+            NUMBER_BYTES
+        } else {
+            0
+        };
+        let end = end.get(..end.len().saturating_sub(stem)).unwrap_or(end);
+        self.key_bytes(row.key()).as_slice() <= end
     }
 
     /// Key bytes beyond all rows of this row's key, in either direction for ordered sets.

@@ -114,6 +114,21 @@ impl Body {
         })
     }
 
+    /// Whether a walk upwards that ended a part here has met the place of a row's key.
+    pub(super) fn is_within(&self, row: &Row, end: &Position) -> bool {
+        match &end.0 {
+            At::Start => false,
+            At::Hash(end) => row.hash() < end.hash,
+            At::Tree(TreePosition::Start) => false,
+            At::Tree(TreePosition::From(end)) => Key::of(row.key(), Flavour::Numeric) < *end,
+            At::Tree(TreePosition::Beyond(end)) => Key::of(row.key(), Flavour::Numeric) <= *end,
+            At::Paged(end) => match &self.store {
+                Store::Paged(paged) => paged.is_within(row, end),
+                _ => false,
+            },
+        }
+    }
+
     /// Whether the rows are in a tree, whose walks can begin at key bytes.
     pub(crate) fn is_tree(&self) -> bool {
         matches!(self.store, Store::Ordered(_))

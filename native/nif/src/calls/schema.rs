@@ -117,6 +117,17 @@ fn tables<'a>(env: Env<'a>, [side]: [Term<'a>; 1]) -> Term<'a> {
 }
 
 fn table_create<'a>(env: Env<'a>, arguments: [Term<'a>; 8]) -> Term<'a> {
+    state::with_database_of(env, arguments[0], |database, name| {
+        checked(env, || {
+            let definition = definition(name, arguments)?;
+            Some(reply::done(env, database.create_table(definition)))
+        })
+    })
+}
+
+/// A definition of the table's term, its kind, storage, record name, arity, indexes, access mode
+/// and properties.
+pub(super) fn definition<'a>(name: Atom, arguments: [Term<'a>; 8]) -> Option<Definition> {
     let [
         table,
         of_kind,
@@ -127,28 +138,23 @@ fn table_create<'a>(env: Env<'a>, arguments: [Term<'a>; 8]) -> Term<'a> {
         access,
         properties,
     ] = arguments;
-    state::with_database_of(env, table, |database, name| {
-        checked(env, || {
-            let indexes = source::list(indexes)?
-                .into_iter()
-                .map(|index| index.decode().ok());
-            let mut indexes = indexes.collect::<Option<Vec<usize>>>()?;
-            indexes.sort_unstable();
-            indexes.dedup();
-            let (arity, shape) = arity_and_shape(table, arity)?;
-            let definition = Definition {
-                name,
-                kind: kind(of_kind)?,
-                storage: storage(of_storage)?,
-                record_name: atom(of_record)?,
-                arity,
-                shape,
-                indexes,
-                access_mode: access_mode(access)?,
-                properties: record::owned(properties)?,
-            };
-            Some(reply::done(env, database.create_table(definition)))
-        })
+    let indexes = source::list(indexes)?
+        .into_iter()
+        .map(|index| index.decode().ok());
+    let mut indexes = indexes.collect::<Option<Vec<usize>>>()?;
+    indexes.sort_unstable();
+    indexes.dedup();
+    let (arity, shape) = arity_and_shape(table, arity)?;
+    Some(Definition {
+        name,
+        kind: kind(of_kind)?,
+        storage: storage(of_storage)?,
+        record_name: atom(of_record)?,
+        arity,
+        shape,
+        indexes,
+        access_mode: access_mode(access)?,
+        properties: record::owned(properties)?,
     })
 }
 

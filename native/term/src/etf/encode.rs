@@ -3,6 +3,7 @@
 
 use super::external::write_name;
 use super::{VERSION, tag};
+use crate::atom::Atom;
 use crate::packed::{self, Items, View};
 
 /// Longest list of bytes that has a form of its own.
@@ -11,11 +12,24 @@ const STRING_MAX: usize = u16::MAX as usize;
 /// Appends a packed term, the version byte first.
 pub fn encode(packed: &[u8], out: &mut Vec<u8>) {
     out.push(VERSION);
-    let mut rest = &packed[..packed::len(packed)];
+    encode_parts(&packed[..packed::len(packed)], out);
+}
+
+/// Appends packed terms, one after the other, as the elements of a tuple are: without a version.
+pub fn encode_parts(packed: &[u8], out: &mut Vec<u8>) {
+    let mut rest = packed;
     while !rest.is_empty() {
         let done = one(rest, out);
         rest = &rest[done..];
     }
+}
+
+/// Appends what a tuple begins with: the version, its arity and an atom as its first element.
+/// Its other elements follow, by [`encode_parts`].
+pub fn encode_record(name: Atom, arity: usize, out: &mut Vec<u8>) {
+    out.push(VERSION);
+    tuple(arity, out);
+    write_name(name.name(), out);
 }
 
 /// Writes one level and returns the packed bytes it took; what is inside follows them.
@@ -45,13 +59,7 @@ fn one(packed: &[u8], out: &mut Vec<u8>) -> usize {
             out.extend_from_slice(bits.bytes);
         }
         View::Tuple(items) => {
-            match u8::try_from(items.count()) {
-                Ok(short) => out.extend_from_slice(&[tag::SMALL_TUPLE, short]),
-                Err(_) => {
-                    out.push(tag::LARGE_TUPLE);
-                    length(items.count(), out);
-                }
-            }
+            tuple(items.count(), out);
             return packed::len(packed) - items.rest().len();
         }
         View::Map(items) => {
@@ -67,6 +75,16 @@ fn one(packed: &[u8], out: &mut Vec<u8>) -> usize {
         }
     }
     packed::len(packed)
+}
+
+fn tuple(arity: usize, out: &mut Vec<u8>) {
+    match u8::try_from(arity) {
+        Ok(short) => out.extend_from_slice(&[tag::SMALL_TUPLE, short]),
+        Err(_) => {
+            out.push(tag::LARGE_TUPLE);
+            length(arity, out);
+        }
+    }
 }
 
 fn int(value: i64, out: &mut Vec<u8>) {
