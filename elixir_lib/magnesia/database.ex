@@ -13,7 +13,9 @@ defmodule Magnesia.Database do
   alias Magnesia.Engine
   alias Magnesia.Logs
   alias Magnesia.Notices
+  alias Magnesia.Strict.Checkpoints
   alias Magnesia.Strict.Definition
+  alias Magnesia.Strict.Fallback
   alias Magnesia.Strict.Refragmentation
   alias Magnesia.Strict.Settings
   alias Magnesia.Subscribers
@@ -172,11 +174,18 @@ defmodule Magnesia.Database do
   end
 
   defp do_open do
-    if running?(), do: :ok, else: open_at(Settings.location())
+    if running?(), do: :ok, else: open_at(Fallback.location(Settings.location()))
   end
 
   defp open_at(:memory), do: opened(Engine.open(nil, %{create: false}), :ram_copies)
   defp open_at({:disc, dir}), do: opened(Engine.open(dir, %{create: false}), :disc_copies)
+
+  defp open_at({:fallback, dir}) do
+    case Fallback.open(dir) do
+      :ok -> with :ok <- opened(:ok, :disc_copies), do: Fallback.used(dir)
+      {:error, reason} -> {:error, reason}
+    end
+  end
 
   defp open_at({:create, dir}) do
     case Engine.create(dir) do
@@ -214,6 +223,7 @@ defmodule Magnesia.Database do
   # Definitions go first, so that who asks meanwhile sees a database that is not running.
   defp do_close do
     if running?(), do: Subscribers.tell_system({:mnesia_down, node()})
+    Checkpoints.finish_all()
     Definition.erase_all()
     Subscribers.forget_all()
     Logs.forget()

@@ -218,6 +218,90 @@ defmodule Magnesia.Engine do
           {[tuple()], reference() | nil} | failure()
   def salvage_rows(handle, name, place), do: Native.salvage_rows(handle, name, place)
 
+  # Checkpoints
+
+  @doc "Keeps tables as they are now: their rows, or the image that was saved of a ram table."
+  @spec checkpoint_start([{table(), :rows | :image}]) :: reference() | failure()
+  def checkpoint_start(tables), do: Native.checkpoint_start(tables)
+
+  @doc "Lets go of what a checkpoint kept; whoever is reading it is told that it is closed."
+  @spec checkpoint_end(reference()) :: :ok | failure()
+  def checkpoint_end(handle), do: Native.checkpoint_end(handle)
+
+  @doc "Number of keys that were changed since, whose old rows are kept."
+  @spec checkpoint_kept(reference()) :: non_neg_integer() | failure()
+  def checkpoint_kept(handle), do: Native.checkpoint_kept(handle)
+
+  @doc "Begins to go over a checkpoint's table."
+  @spec checkpoint_rows(reference(), table()) :: reference() | failure()
+  def checkpoint_rows(handle, name), do: Native.checkpoint_rows(handle, name)
+
+  @doc "Begins to go over what changed in a table since another, earlier checkpoint."
+  @spec checkpoint_changes(reference(), reference(), table()) :: reference() | failure()
+  def checkpoint_changes(handle, earlier, name) do
+    Native.checkpoint_changes(handle, earlier, name)
+  end
+
+  @doc "Some more records, at least `count` unless they are the last, named by their table."
+  @spec rows_next(reference(), pos_integer()) :: {[tuple()], :more | :done} | failure()
+  def rows_next(reading, count), do: Native.rows_next(reading, count)
+
+  @doc "Some more rows as bytes of a backup file, at least `bytes`, and their number."
+  @spec rows_log(reference(), pos_integer()) ::
+          {binary(), non_neg_integer(), :more | :done} | failure()
+  def rows_log(reading, bytes), do: Native.rows_log(reading, bytes)
+
+  @doc "The terms of the whole items at the front of bytes of a backup file, and their length."
+  @spec items_read(binary()) ::
+          {:ok, [term()], non_neg_integer()}
+          | {:damaged, String.t(), [term()], non_neg_integer()}
+          | failure()
+  def items_read(bytes), do: Native.items_read(bytes)
+
+  @doc "The bytes that terms are in a backup file."
+  @spec items_write([term()]) :: binary() | failure()
+  def items_write(terms), do: Native.items_write(terms)
+
+  # Restoring
+
+  @typedoc "Bytes, items and rows that were taken of a backup."
+  @type taken :: {non_neg_integer(), non_neg_integer(), non_neg_integer()}
+  @typedoc "A table to be made: its name, and its definition as in `table_create/8`."
+  @type blueprint ::
+          {table(), atom(), atom(), atom(), pos_integer(), [pos_integer()], atom(), term()}
+
+  @doc "Begins to make tables anew, beside those there are."
+  @spec rebuild_start() :: reference() | failure()
+  def rebuild_start, do: Native.rebuild_start()
+
+  @doc "Begins a table, with the rows of the one there is where they are kept."
+  @spec rebuild_table(reference(), blueprint(), boolean()) :: :ok | failure()
+  def rebuild_table(handle, blueprint, keep?) do
+    Native.rebuild_table(handle, blueprint, keep?)
+  end
+
+  @doc "Has a table go."
+  @spec rebuild_drop(reference(), table()) :: :ok | failure()
+  def rebuild_drop(handle, name), do: Native.rebuild_drop(handle, name)
+
+  @doc "Takes whole items at the front of bytes of a backup file."
+  @spec rebuild_log(reference(), binary()) ::
+          {:ok, taken()} | {:damaged | :bad_type, String.t(), taken()} | failure()
+  def rebuild_log(handle, bytes), do: Native.rebuild_log(handle, bytes)
+
+  @doc "Takes items of a backup as terms."
+  @spec rebuild_items(reference(), [tuple()]) ::
+          {:ok, non_neg_integer()} | {:bad_type, term()} | failure()
+  def rebuild_items(handle, items), do: Native.rebuild_items(handle, items)
+
+  @doc "Puts the tables in place at once, with new properties of the schema unless nil."
+  @spec rebuild_commit(reference(), term()) :: :ok | failure()
+  def rebuild_commit(handle, properties), do: Native.rebuild_commit(handle, properties)
+
+  @doc "Gives the tables up; everything is as it was."
+  @spec rebuild_abort(reference()) :: :ok | failure()
+  def rebuild_abort(handle), do: Native.rebuild_abort(handle)
+
   # Rows
 
   @doc "The rows under a key."

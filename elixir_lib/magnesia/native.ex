@@ -136,6 +136,28 @@ defmodule Magnesia.Native do
   def transform_rows(_a, _b), do: missing()
   def transform_commit(_a), do: missing()
 
+  # Checkpoints
+  def checkpoint_start(_a), do: missing()
+  def checkpoint_end(_a), do: missing()
+  def checkpoint_kept(_a), do: missing()
+  def checkpoint_rows(_a, _b), do: missing()
+  def checkpoint_changes(_a, _b, _c), do: missing()
+  def rows_next(_a, _b), do: missing()
+  def rows_log(_a, _b), do: missing()
+
+  # Restoring
+  def rebuild_start, do: missing()
+  def rebuild_table(_a, _b, _c), do: missing()
+  def rebuild_drop(_a, _b), do: missing()
+  def rebuild_log(_a, _b), do: missing()
+  def rebuild_items(_a, _b), do: missing()
+  def rebuild_commit(_a, _b), do: missing()
+  def rebuild_abort(_a), do: missing()
+
+  # Items of backups
+  def items_read(_a), do: missing()
+  def items_write(_a), do: missing()
+
   # Dirty writes
   def write(_a, _b), do: missing()
   def delete(_a, _b), do: missing()

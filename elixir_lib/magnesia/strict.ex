@@ -26,6 +26,7 @@ defmodule :magnesia do
 
   use Magnesia.Strict.Surface
   use Magnesia.Strict.AccessSurface
+  use Magnesia.Strict.BackupSurface
 
   alias Magnesia.Engine
   alias Magnesia.Strict.Activity

@@ -13,6 +13,7 @@ defmodule Magnesia.Strict.Administration do
   alias Magnesia.Strict.Alteration
   alias Magnesia.Strict.Copies
   alias Magnesia.Strict.Definition
+  alias Magnesia.Strict.Fallback
   alias Magnesia.Strict.Settings
 
   @typep answer :: :ok | {:error, term()}
@@ -111,9 +112,10 @@ defmodule Magnesia.Strict.Administration do
         {:error, {~c"All nodes not running", others}}
 
       Engine.has_database(Settings.path()) == false ->
-        :ok
+        Fallback.forget(Settings.path())
 
       true ->
+        Fallback.forget(Settings.path())
         answer(Engine.destroy(Settings.path()))
     end
   end

@@ -26,6 +26,12 @@ defmodule Magnesia.Strict.Alteration do
   @doc "Runs an operation; inside an activity it is refused as a value."
   @spec run(operation()) :: outcome()
   def run(operation) do
+    with {:atomic, _value} <- valued(operation), do: {:atomic, :ok}
+  end
+
+  @doc "The same for an operation whose value is its outcome's."
+  @spec valued(operation()) :: outcome()
+  def valued(operation) do
     case Activity.state() do
       :undefined -> Database.run(fn -> alone(operation) end)
       _ -> {:aborted, :nested_transaction}
@@ -40,8 +46,10 @@ defmodule Magnesia.Strict.Alteration do
     body = fn ->
       _ = writable(fetch!(:schema, {:node_not_running, node()}))
       lock(:schema, :write)
+      value = operate(operation)
       # What found nothing to do has written nothing.
-      if operate(operation) != nil, do: Announcement.completed(), else: :ok
+      if value != nil, do: :ok = Announcement.completed()
+      value
     end
 
     Activity.transaction(:undefined, body, [], :infinity, :magnesia, false)

@@ -15,6 +15,7 @@ defmodule Magnesia.Strict.Schema do
   alias Magnesia.Strict.Activity
   alias Magnesia.Strict.Alteration
   alias Magnesia.Strict.Announcement
+  alias Magnesia.Strict.Checkpoints
   alias Magnesia.Strict.Copies
   alias Magnesia.Strict.Definition
   alias Magnesia.Strict.FragmentLayout
@@ -166,6 +167,7 @@ defmodule Magnesia.Strict.Schema do
   @doc "Deletes a table in the operation that runs."
   @spec delete(Definition.t()) :: :ok
   def delete(definition) do
+    Checkpoints.table_gone(definition.name)
     done(Engine.table_delete(definition.name), definition.name)
     Announcement.deleted(definition)
     Subscribers.forget_table(definition.name)

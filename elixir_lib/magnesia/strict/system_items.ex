@@ -10,7 +10,9 @@ defmodule Magnesia.Strict.SystemItems do
   alias Magnesia.Database
   alias Magnesia.Engine
   alias Magnesia.Notices
+  alias Magnesia.Strict.Checkpoints
   alias Magnesia.Strict.Definition
+  alias Magnesia.Strict.Fallback
   alias Magnesia.Strict.Settings
   alias Magnesia.Subscribers
 
@@ -123,7 +125,7 @@ defmodule Magnesia.Strict.SystemItems do
   def system_info(:backend_types), do: [:ram_copies, :disc_copies, :disc_only_copies]
   def system_info(:db_nodes), do: [node()]
   def system_info(:running_db_nodes), do: if(Database.running?(), do: [node()], else: [])
-  def system_info(:fallback_activated), do: false
+  def system_info(:fallback_activated), do: Fallback.armed?()
   def system_info(:log_version), do: ~c"4.3"
   def system_info(:protocol_version), do: {8, 6}
   def system_info(:version), do: version()
@@ -151,7 +153,7 @@ defmodule Magnesia.Strict.SystemItems do
 
   defp running(:tables, true), do: Definition.names()
   defp running(:local_tables, true), do: Definition.usable()
-  defp running(:checkpoints, true), do: []
+  defp running(:checkpoints, true), do: Checkpoints.names()
   defp running(:subscribers, true), do: [Notices.process() | Subscribers.of(:system)]
   defp running(:held_locks, true), do: held_locks()
   defp running(:lock_queue, true), do: lock_queue()

@@ -9,6 +9,7 @@ defmodule Magnesia.Strict.TableItems do
   import Magnesia.Strict.Failure
 
   alias Magnesia.Engine
+  alias Magnesia.Strict.Checkpoints
   alias Magnesia.Strict.Definition
   alias Magnesia.Subscribers
 
@@ -100,7 +101,7 @@ defmodule Magnesia.Strict.TableItems do
 
   defp forms(d) do
     [
-      checkpoints: [],
+      checkpoints: Checkpoints.names(d.name),
       commit_work: commit_work(d),
       cstruct: Definition.cstruct(d),
       external_copies: [],
