@@ -61,8 +61,8 @@ defmodule Magnesia.Bench.Fixtures do
   defp tables(:sync, _peers, plan),
     do: three(plan, :sync, [], [disc_copies: [node()]], @ets_set, &int_row/2)
 
-  defp tables(:start, _peers, plan) do
-    built = three(plan, :start, ["mnesia"], [type: :set], @ets_set, &int_row/2)
+  defp tables(name, _peers, plan) when name in [:start, :backup] do
+    built = three(plan, name, ["mnesia"], [type: :set], @ets_set, &int_row/2)
 
     for {db, table} <- Enum.uniq([{plan.subject, built.ours}, {:mnesia, built.mnesia}]) do
       {:atomic, :ok} = db.change_table_copy_type(table, node(), :disc_copies)

@@ -6,7 +6,7 @@ defmodule Magnesia.Bench.Measures do
   Scans first check that both sides find the same number of rows: a fast wrong answer is an error.
   """
 
-  alias Magnesia.Bench.{Friendly, Hot, Loops, Rows, Specs, Stopwatch}
+  alias Magnesia.Bench.{Backups, Friendly, Hot, Loops, Rows, Specs, Stopwatch}
   import Stopwatch, only: [side: 1, side: 2]
 
   @scan_heap 4_000_000
@@ -44,6 +44,11 @@ defmodule Magnesia.Bench.Measures do
   def run("disconly.read", built, plan), do: against_mnesia(:read, built, plan)
   def run("sync.p" <> procs, built, plan), do: sync(built, plan, String.to_integer(procs))
   def run("start.1m", built, plan), do: restart(built, plan)
+
+  def run(name, built, plan) when name in ["backup.1m", "restore.1m", "traverse.1m"] do
+    Backups.run(name, built, plan)
+  end
+
   def run("memory.1m", built, plan), do: memory(built, plan)
   def run("growth." <> _type, built, plan), do: growth(built, plan)
   def run("table.struct", built, plan), do: Friendly.run("table.struct", built, plan)

@@ -45,6 +45,51 @@ defmodule Magnesia.Stress.DiskTest do
     assert :magnesia.dirty_read(:t, written + 1) == [{:t, written + 1, @text}]
   end
 
+  test "a full disk refuses a backup and a restore, and both leave what was there", %{dir: dir} do
+    bup = dir <> ".bup"
+    on_exit(fn -> for file <- [bup, bup <> ".BUPTMP"], do: File.rm(file) end)
+    made(dir, 200, fn -> :ok = :magnesia.backup(String.to_charlist(bup)) end)
+    kept = File.read!(bup)
+    child = child(dir, [])
+    assert eval(child, "write 1000") == "ok"
+    limit = "--fsize=#{@limit_bytes}:unlimited"
+    {_, 0} = System.cmd("prlimit", ["--pid", child.pid, limit])
+    assert eval(child, "backup #{bup}") == "efbig"
+    assert File.read!(bup) == kept
+    refute File.exists?(bup <> ".BUPTMP")
+    assert eval(child, "restore #{bup}") == "disc_full"
+    assert eval(child, "count") == "201"
+    assert eval(child, "read 1000") == "row"
+    {_, 0} = System.cmd("prlimit", ["--pid", child.pid, "--fsize=unlimited:unlimited"])
+    assert eval(child, "restore #{bup}") == "ok"
+    assert eval(child, "count") == "200"
+    kill(child)
+    start(dir)
+    assert :magnesia.table_info(:t, :size) == 200
+  end
+
+  test "a VM that dies in a restore leaves all old rows or all new ones", %{dir: dir} do
+    bup = dir <> ".bup"
+    on_exit(fn -> for file <- [bup, bup <> ".BUPTMP"], do: File.rm(file) end)
+    made(dir, 400, fn -> :ok = :magnesia.backup(String.to_charlist(bup)) end)
+
+    for round <- 1..8 do
+      child = child(dir, [])
+      for n <- 1..20, do: assert(eval(child, "write #{1000 + n}") == "ok")
+      Port.command(child.port, "restore #{bup}\n")
+      # The later the round, the further the restore has come.
+      deadline = System.monotonic_time(:millisecond) + round * 4
+      Magnesia.Pair.until(fn -> System.monotonic_time(:millisecond) >= deadline end)
+      kill(child)
+      start(dir)
+      assert :magnesia.table_info(:t, :size) in [400, 420]
+      late = for n <- 1..20, :magnesia.dirty_read(:t, 1000 + n) != [], do: n
+      assert late == [] or length(late) == 20
+      assert length(:magnesia.dirty_all_keys(:t)) == :magnesia.table_info(:t, :size)
+      :stopped = :magnesia.stop()
+    end
+  end
+
   test "a missing directory is refused and nothing is made", %{dir: dir} do
     File.mkdir_p!(dir)
     missing = Path.join([dir, "there", "is", "none"])

@@ -47,9 +47,14 @@ defmodule Magnesia.Stress.Servant do
     end
   end
 
+  defp perform(["backup", file]), do: outcome(:magnesia.backup(String.to_charlist(file)))
+  defp perform(["restore", file]), do: outcome(:magnesia.restore(String.to_charlist(file), []))
+
   defp perform(["count"]), do: "#{:magnesia.table_info(:t, :size)}"
 
-  defp outcome({:atomic, :ok}), do: "ok"
+  defp outcome(:ok), do: "ok"
+  defp outcome({:atomic, _done}), do: "ok"
+  defp outcome({:error, {:EXIT, {:error, {:file_error, _file, reason}}}}), do: "#{reason}"
   defp outcome({:aborted, {kind, text}}) when is_binary(text), do: "#{kind}"
   defp outcome(other), do: inspect(other)
 end
