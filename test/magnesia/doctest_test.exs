@@ -23,6 +23,8 @@ defmodule Magnesia.DoctestTest do
   end
 
   doctest Magnesia
+  doctest Magnesia.Backup
+  doctest Magnesia.BackupError
   doctest Magnesia.Error
   doctest Magnesia.Options
   doctest Magnesia.Conditions

@@ -55,11 +55,17 @@ defmodule Magnesia.Strict.Backup do
   end
 
   def backup_checkpoint(name, opaque, options) when is_list(options) do
+    backup_checkpoint(name, opaque, options, fn _table, _rows -> :ok end)
+  end
+
+  @doc "The same; `progress` is called with a table and some rows of it, in another process."
+  @spec backup_checkpoint(term(), term(), [{atom(), term()}], progress()) :: answer()
+  def backup_checkpoint(name, opaque, options, progress) do
     begin = %{
       module: Settings.get(:backup_module),
       tables: :all,
       since: name,
-      rows: fn _, _ -> :ok end
+      rows: progress
     }
 
     with {:ok, asked} <- asked(options, begin) do

@@ -31,23 +31,51 @@ defmodule Magnesia.Strict.Restoration do
   @doc "The same; `progress` is called with the number of rows of each part, in another process."
   @spec restore(term(), term(), progress()) :: Alteration.outcome()
   def restore(opaque, options, progress) when is_list(options) do
-    begin = %{
-      opaque: opaque,
-      module: Settings.get(:backup_module),
-      tables: [],
-      default: :clear_tables,
-      progress: progress
-    }
-
-    with {:ok, asked} <- asked(options, begin),
-         schema when is_list(schema) <- Traversal.read_schema(asked.module, opaque) do
-      Alteration.valued(fn -> put(asked, schema) end)
+    with {:ok, asked} <- asked(options, asking(opaque, progress)) do
+      restore_as(asked)
     else
       {:error, reason} -> {:aborted, reason}
     end
   end
 
   def restore(_opaque, options, _progress), do: {:aborted, {:badarg, options}}
+
+  defp asking(opaque, progress) do
+    %{
+      opaque: opaque,
+      module: Settings.get(:backup_module),
+      tables: [],
+      default: :clear_tables,
+      here?: false,
+      progress: progress
+    }
+  end
+
+  @doc """
+  Restores a file's tables on this node, whatever node made it: all of them, or those of a list.
+  Tables that are not there are made; of those that are the rows are kept or not.
+  """
+  @spec restore_here(Path.t(), :all | [atom()], boolean(), progress()) :: Alteration.outcome()
+  def restore_here(file, wanted, keep?, progress) do
+    operation = if keep?, do: :keep_tables, else: :clear_tables
+    asked = %{asking(file, progress) | module: :mnesia_backup, here?: true, default: operation}
+
+    restore_as(
+      if wanted == :all do
+        asked
+      else
+        %{asked | default: :skip_tables, tables: for(table <- wanted, do: {table, operation})}
+      end
+    )
+  end
+
+  defp restore_as(%{opaque: opaque} = asked) do
+    with schema when is_list(schema) <- Traversal.read_schema(asked.module, opaque) do
+      Alteration.valued(fn -> put(asked, schema) end)
+    else
+      {:error, reason} -> {:aborted, reason}
+    end
+  end
 
   defp asked(options, begin) do
     {:ok, Enum.reduce(options, begin, &option/2)}
@@ -91,10 +119,12 @@ defmodule Magnesia.Strict.Restoration do
   defp plan({:schema, :schema, _list}, plan, _asked), do: plan
 
   defp plan({:schema, name, list}, plan, asked) do
-    case :proplists.get_value(name, asked.tables, asked.default) do
+    operation = :proplists.get_value(name, asked.tables, asked.default)
+
+    case if(asked.here?, do: possible(operation, name), else: operation) do
       :clear_tables -> [{name, {:clear, locked!(name, :write)}} | plan]
       :keep_tables -> [{name, {:keep, locked!(name, :write)}} | plan]
-      :recreate_tables -> [{name, {:recreate, recreated(name, list)}} | plan]
+      :recreate_tables -> [{name, {:recreate, recreated(name, list, asked.here?)}} | plan]
       :skip_tables -> plan
     end
   end
@@ -104,11 +134,31 @@ defmodule Magnesia.Strict.Restoration do
     [{name, :drop} | List.keydelete(plan, name, 0)]
   end
 
-  defp recreated(name, list) do
+  defp possible(:skip_tables, _name), do: :skip_tables
+
+  defp possible(operation, name) do
+    if Definition.fetch(name) == :error, do: :recreate_tables, else: operation
+  end
+
+  # A copy of this node alone, on disc where there is one.
+  defp moved(definition, false), do: definition
+
+  defp moved(definition, true) do
+    storages = [:disc_copies, :disc_only_copies, :ram_copies]
+    here? = &(node() in Map.fetch!(definition, &1))
+    some? = &(Map.fetch!(definition, &1) != [])
+    storage = Enum.find(storages, here?) || Enum.find(storages, some?) || :ram_copies
+    storage = if Copies.disc?(), do: storage, else: :ram_copies
+    bare = Enum.reduce(storages, definition, &Map.put(&2, &1, []))
+    Map.put(bare, storage, [node()])
+  end
+
+  defp recreated(name, list, here?) do
     if Definition.fetch(name) != :error, do: locked!(name, :write)
 
     definition =
       %{Listing.definition(list) | cookie: Definition.cookie()}
+      |> moved(here?)
       |> Rules.check()
       |> Definition.built()
 
