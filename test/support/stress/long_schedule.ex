@@ -14,10 +14,14 @@ defmodule Magnesia.Stress.LongSchedule do
   @typedoc "A report: how long, and the functions that the process was in."
   @type event :: {non_neg_integer, pid, keyword}
 
-  @doc "Runs a fun and answers its value and the reports of `limit_ms` and more."
-  @spec watch(pos_integer, (() -> value)) :: {value, [event]} when value: term
-  def watch(limit_ms, fun) do
-    old = for pid <- Process.list(), pid not in [self(), owner()], into: MapSet.new(), do: pid
+  @doc """
+  Runs a fun and answers its value and the reports of `limit_ms` and more; of processes that were
+  there before, the caller and those called `names` are watched too.
+  """
+  @spec watch(pos_integer, (() -> value), [atom]) :: {value, [event]} when value: term
+  def watch(limit_ms, fun, names \\ [Magnesia.Database]) do
+    watched = [self() | Enum.map(names, &Process.whereis/1)]
+    old = for pid <- Process.list(), pid not in watched, into: MapSet.new(), do: pid
     test = self()
     {watcher, ref} = spawn_monitor(fn -> begin(test, limit_ms, old) end)
 
@@ -38,8 +42,6 @@ defmodule Magnesia.Stress.LongSchedule do
         exit(reason)
     end
   end
-
-  defp owner, do: Process.whereis(Magnesia.Database)
 
   defp begin(test, limit_ms, old) do
     :erlang.process_flag(:priority, :max)
