@@ -199,7 +199,7 @@ defmodule Magnesia.Hot.HotTest do
     end
 
     @tag timeout: 120_000
-    test "whose watch can't keep up with the writers is refused, and taken back when it is late" do
+    test "whose watch can't keep up with the writers is refused, or taken back when late" do
       for stage <- [:before, :after] do
         tab = create(:ram_copies, stage)
         rows = fill(tab, 50)

@@ -25,8 +25,8 @@ defmodule Magnesia.Hot.Reading do
         }
 
   @doc """
-  Reads a table; `progress` is called with the rows that were read so far. `{:error, :behind}` says
-  that the watch can't keep up with the writers.
+  Reads a table; `progress` is called with the rows that were read so far. `{:error, :behind}`
+  says that the watch can't keep up with the writers.
   """
   @spec take(atom(), Watch.t(), (non_neg_integer() -> term())) :: {:ok, t()} | {:error, term()}
   def take(tab, watch, progress) do

@@ -5,8 +5,8 @@
 //! replaying a record twice gives the same rows, it does not matter which of them the snapshot
 //! has seen. Only the order of a bag's rows could tell, so of a bag's keys that change meanwhile
 //! the rows are written that the line saw. What commits that were logged ahead have not done at
-//! the line is logged again behind it (see `promises`). The manifest is the moment at which the new snapshots
-//! count.
+//! the line is logged again behind it (see `promises`). The manifest is the moment at which the
+//! new snapshots count.
 //!
 //! Never here: reading snapshots (see `open`).
 
