@@ -214,8 +214,8 @@ defmodule Magnesia.Hot.Command do
 
       {:error, _} ->
         {:error,
-         "Magnesia is not in the code path of #{name}: add magnesia and elixir to its release, " <>
-           "or start it with -pa and their ebin directories"}
+         "Magnesia is not in the code path of #{name}: add magnesia and elixir to its " <>
+           "release, or start it with -pa and their ebin directories"}
     end
   end
 
