@@ -54,7 +54,7 @@ guard: setup
 	scripts/guard
 
 parity: setup
-	MIX_ENV=test mix run --no-start scripts/parity$(if $(HOT),_hot).exs --seeds $(SEEDS)
+	MIX_ENV=test mix run --no-start scripts/parity$(if $(HOT),_hot).exs --seeds $(SEEDS) $(if $(STORAGE),--storage $(STORAGE))
 
 crash: setup
 	MIX_ENV=test mix run --no-start scripts/crash.exs --runs $(RUNS)

@@ -5,7 +5,7 @@
 #
 # MAGNESIA_SEED sets the first seed. The scripts are shared among the storages.
 
-alias Magnesia.Parity.{Allowance, Printer, Runner, Storage, Vm}
+alias Magnesia.Parity.{Allowance, Moves, Printer, Runner, Storage, Vm}
 
 {options, []} =
   OptionParser.parse!(System.argv(), strict: [seeds: :integer, storage: :string, limit: :integer])
@@ -27,7 +27,7 @@ findings =
     report =
       Runner.run(stock, hot, first, count,
         limit: Keyword.get(options, :limit, 10),
-        rewrite: &Allowance.apply_to(&1, storage),
+        rewrite: &Moves.insert(Allowance.apply_to(&1, storage)),
         each: &IO.puts(Printer.finding(&1, storage, other))
       )
 

@@ -4,7 +4,7 @@ defmodule Magnesia.Parity.Printer do
   Elixir code with `m` for the module, both answers and the line that repeats it.
   """
 
-  alias Magnesia.Parity.{Runner, Script, Subject}
+  alias Magnesia.Parity.{Runner, Script, Storage, Subject}
 
   @doc "A finding as text; `stock` and `other` name the two sides."
   @spec finding(Runner.finding(), module, module) :: String.t()
@@ -18,8 +18,12 @@ defmodule Magnesia.Parity.Printer do
       #{inspect(other)}: #{show(difference.right)}
 
     #{code(finding.script)}
-    repeat with: MAGNESIA_SEED=#{finding.seed} make parity SEEDS=1
+    repeat with: MAGNESIA_SEED=#{finding.seed} make parity SEEDS=1#{hot(stock, other)}
     """
+  end
+
+  defp hot(storage, other) do
+    if Storage.aliases()[storage] == other, do: " HOT=1 STORAGE=#{storage}", else: ""
   end
 
   @doc "A script as Elixir code."

@@ -2,15 +2,16 @@ defmodule Magnesia.Parity.Storage do
   @moduledoc """
   Modules that are stock Mnesia with its tables in a storage, for two sides that differ in nothing
   else: `:stock` keeps `:disc_copies` tables there, `:hot` keeps them in the alias of the same
-  promises. Names of storages are translated on the way in and back on the way out, so that both
-  sides speak of the stock ones. Rows and match specifications pass untouched.
+  promises, and some that are changed in a stock storage. Names of storages are translated on the
+  way in and back on the way out, so that both sides speak of the stock ones. Rows and match
+  specifications pass untouched.
 
   Dets has no ordered sets: such a table is a `:disc_copies` one on the stock side, and both
   sides then speak of `:disc_only_copies` where either is meant.
   """
 
   alias Magnesia.Backend
-  alias Magnesia.Parity.{Allowance, Interpreter, Script}
+  alias Magnesia.Parity.{Allowance, Interpreter, Moves, Script, Subject}
 
   @type storage :: :ram_copies | :disc_copies | :disc_only_copies
   @type side :: :stock | :hot
@@ -60,7 +61,14 @@ defmodule Magnesia.Parity.Storage do
         end
       end
 
-    Module.create(name, functions, Macro.Env.location(__ENV__))
+    move =
+      quote do
+        def move_table(table),
+          do:
+            Magnesia.Parity.Storage.call({unquote(side), unquote(storage)}, :move_table, [table])
+      end
+
+    Module.create(name, [move | functions], Macro.Env.location(__ENV__))
   end
 
   @doc "A call of the module of a side."
@@ -76,13 +84,24 @@ defmodule Magnesia.Parity.Storage do
   end
 
   def call(place, :change_table_copy_type, [table, node, storage]) do
-    :mnesia.change_table_copy_type(table, node, storage(storage, type(table), place))
+    :mnesia.change_table_copy_type(table, node, changed(storage, table, place))
   end
 
   def call({side, _} = place, :table_info, [table, item]) when item in @storages do
-    Enum.flat_map(meant(item, place), fn storage ->
-      :mnesia.table_info(table, if(side == :hot, do: @aliases[storage], else: storage))
-    end)
+    for storage <- meant(item, place),
+        name <- if(side == :hot, do: [@aliases[storage], storage], else: [storage]),
+        node <- :mnesia.table_info(table, name),
+        do: node
+  end
+
+  # Moves that `Magnesia.Parity.Moves` puts into scripts.
+  # It counts as a transaction.
+  def call({:stock, _}, :move_table, [_table]), do: :mnesia.transaction(fn -> :ok end)
+
+  def call({:hot, storage}, :move_table, [table]) do
+    ours = @aliases[storage]
+    to = if there(table) == ours, do: stock_storage(storage, type(table)), else: ours
+    :mnesia.change_table_copy_type(table, node(), to)
   end
 
   # Where a table of ours is, both sides are asked by the names of storages.
@@ -132,6 +151,37 @@ defmodule Magnesia.Parity.Storage do
 
   defp option(option, _type, _place), do: option
 
+  # Where a table on the hot side goes: it stays where it is when that is meant, and changes
+  # from ours to a stock storage or back two times of three, so that both sides are equal only
+  # if such a change is what Mnesia says of it.
+  defp changed(storage, table, {:hot, _} = place) when storage in @storages do
+    type = type(table)
+    ours = storage(storage, type, place)
+    there = there(table)
+
+    cond do
+      there in [storage, ours] -> there
+      type == :ordered_set and storage == :disc_only_copies -> ours
+      rem(:erlang.phash2({table, there, storage}), 3) == 0 -> ours
+      there in @storages -> ours
+      true -> storage
+    end
+  end
+
+  defp changed(storage, table, place), do: storage(storage, type(table), place)
+
+  defp stock_storage(:disc_only_copies, :ordered_set), do: :disc_copies
+  defp stock_storage(storage, _type), do: storage
+
+  defp there(table) do
+    case :mnesia.table_info(table, :storage_type) do
+      {:ext, name, _module} -> name
+      storage -> storage
+    end
+  catch
+    :exit, _no_table -> :unknown
+  end
+
   defp storage(:disc_only_copies, :ordered_set, {:stock, _}), do: :disc_copies
   defp storage(storage, _type, {:hot, _}), do: Map.get(@aliases, storage, storage)
   defp storage(storage, _type, _place), do: storage
@@ -151,7 +201,11 @@ defmodule Magnesia.Parity.Storage do
   @doc "Carries out a script on a side; what it answers speaks of the stock storages."
   @spec run(Script.t(), side, storage) :: [Interpreter.entry()]
   def run(script, side, storage) do
-    for entry <- Interpreter.run(script, module(side, storage)) do
+    entries = Interpreter.run(script, module(side, storage))
+    # A moved table has another version and may not be where it was.
+    if Moves.any?(script), do: Subject.fresh_tables(module(side, storage))
+
+    for entry <- entries do
       outcome = stock(entry.outcome, {side, storage})
       %{entry | outcome: outcome, mode: Allowance.mode(entry.mode, storage)}
     end

@@ -27,9 +27,9 @@ defmodule Magnesia.Parity.Vm do
     paths = for path <- :code.get_path(), not (to_string(path) =~ ~r"/mix/ebin$"), do: path
     args = Enum.flat_map(paths, &[~c"-pa", &1])
     {:ok, pid, _node} = :peer.start_link(%{connection: 0, args: args})
-    {:ok, _} = :peer.call(pid, :application, :ensure_all_started, [:logger])
-    :ok = :peer.call(pid, :logger, :set_primary_config, [:level, :none])
-    subject = :peer.call(pid, Storage, :module, [side, storage])
+    {:ok, _} = :peer.call(pid, :application, :ensure_all_started, [:logger], @timeout)
+    :ok = :peer.call(pid, :logger, :set_primary_config, [:level, :none], @timeout)
+    subject = :peer.call(pid, Storage, :module, [side, storage], @timeout)
     %__MODULE__{pid: pid, side: side, storage: storage, subject: subject}
   end
 
