@@ -36,7 +36,7 @@ defmodule Magnesia.Cluster.Field do
       options = [attributes: [:k, :v, :n], type: kind, index: [:v]]
       {:atomic, :ok} = HotNodes.mnesia(peer, :create_table, [tab, options ++ copies])
       still = for k <- 1..@still, do: {tab, {:still, k}, rem(k, 7), 0}
-      more = if kind == :bag, do: for(k <- 1..9, do: {tab, {:still, k}, 9 - k, 1}), else: []
+      more = for k <- 1..9, kind == :bag, do: {tab, {:still, k}, 9 - k, 1}
       {:atomic, :ok} = HotNodes.call(peer, __MODULE__, :write_all, [still ++ more])
       %{name: tab, kind: kind, family: family, order: order(Keyword.keys(copies))}
     end
@@ -64,8 +64,7 @@ defmodule Magnesia.Cluster.Field do
   end
 
   @doc "Starts a writer on a node; its `name` is its own among all that ever wrote."
-  @spec write(HotNodes.peer(), term(), [Script.table()], :all | :sync | :transactions, integer()) ::
-          running()
+  @spec write(HotNodes.peer(), term(), [Script.table()], atom(), integer()) :: running()
   def write(peer, name, tables, levels, seed) do
     journal = Path.join(journals(), "#{:erlang.phash2({peer.node, name})}")
 

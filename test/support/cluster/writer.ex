@@ -53,7 +53,11 @@ defmodule Magnesia.Cluster.Writer do
   end
 
   defp commit(level, [op]) do
-    :ok = apply(:mnesia, level, [fn -> perform(op) end])
+    # A copy that failed on another node is told of by some of them.
+    case apply(:mnesia, level, [fn -> perform(op) end]) do
+      :ok -> :ok
+      {:error, _reason} -> :no
+    end
   catch
     :exit, {:aborted, _reason} -> :no
   end
