@@ -18,6 +18,7 @@ help:
 	@echo 'make bench                every figure; make bench ONLY=read.set for a part'
 	@echo 'make guard                instructions of the small kernels against the baseline'
 	@echo 'make parity SEEDS=2000    Magnesia against stock Mnesia: random scripts, same answers'
+	@echo 'make parity ACCESS=1      the same for fragments, query handles and properties'
 	@echo 'make parity HOT=1         the same for tables of a stock Mnesia under our aliases'
 	@echo 'make crash RUNS=60        kill -9 in the middle of writing, then check what is there'
 	@echo 'make long                 the long tier, with fuzzing, sanitizers and mutants'
@@ -54,7 +55,8 @@ guard: setup
 	scripts/guard
 
 parity: setup
-	MIX_ENV=test mix run --no-start scripts/parity$(if $(HOT),_hot).exs --seeds $(SEEDS) $(if $(STORAGE),--storage $(STORAGE))
+	MIX_ENV=test mix run --no-start scripts/parity$(if $(HOT),_hot).exs --seeds $(SEEDS) \
+	  $(if $(STORAGE),--storage $(STORAGE)) $(if $(ACCESS),--access)
 
 crash: setup
 	MIX_ENV=test mix run --no-start scripts/crash.exs --runs $(RUNS)

@@ -3,12 +3,19 @@
 #     MIX_ENV=test mix run --no-start scripts/parity.exs --seeds 2000 [--long] [--against MODULE]
 #
 # MAGNESIA_SEED sets the first seed. `--long` also fails when something was never reached.
+# `--access` runs scripts on fragmented tables, query handles and properties instead.
 
-alias Magnesia.Parity.{Coverage, Differences, Printer, Quirk, Runner, Subject}
+alias Magnesia.Parity.{Coverage, Differences, Generator, Printer, Quirk, Runner, Subject}
 
 {options, []} =
   OptionParser.parse!(System.argv(),
-    strict: [seeds: :integer, long: :boolean, against: :string, limit: :integer]
+    strict: [
+      seeds: :integer,
+      long: :boolean,
+      against: :string,
+      limit: :integer,
+      access: :boolean
+    ]
   )
 
 :logger.set_primary_config(:level, :critical)
@@ -47,11 +54,12 @@ report =
   Runner.run(:mnesia, other, seed, count,
     limit: Keyword.get(options, :limit, 10),
     avoid: Map.keys(differences),
+    generate: if(options[:access], do: &Generator.access_script/2, else: &Generator.script/2),
     each: &IO.puts(Printer.finding(&1, :mnesia, other))
   )
 
 seconds = div(System.monotonic_time(:millisecond) - started, 1_000)
-blind = Coverage.blind_spots(report.coverage)
+blind = if options[:access], do: [], else: Coverage.blind_spots(report.coverage)
 Enum.each(Coverage.lines(report.coverage), &IO.puts/1)
 
 IO.puts(

@@ -205,11 +205,12 @@ defmodule :magnesia_frag do
     end)
   end
 
-  @doc "Folds over the fragments first to last, in each as `foldr` does."
+  @doc "Folds over the fragments last to first, in each as `foldr` does."
   @spec foldr(tuple(), term(), fun(), term(), term(), term()) :: term()
   def foldr(tid, ts, fun, acc, tab, lock) do
     steady(tid, tab, fn ->
-      Enum.reduce(Fragments.names(tab), acc, &:magnesia.foldr(tid, ts, fun, &2, &1, lock))
+      names = Enum.reverse(Fragments.names(tab))
+      Enum.reduce(names, acc, &:magnesia.foldr(tid, ts, fun, &2, &1, lock))
     end)
   end
 

@@ -48,8 +48,8 @@ defmodule Magnesia.Strict.Refragmentation do
     definition = active!(tab)
     foreigners = Fragments.foreigners(tab)
     base = Fragments.property!(tab, :base_table)
-    if base != tab, do: abort({:combine_error, tab, ~c"Not a base table"})
     spread = Fragments.fetch!(tab)
+    if base != tab, do: abort({:combine_error, tab, ~c"Not a base table"})
 
     if foreigners != [] do
       abort({:combine_error, tab, ~c"Too many foreigners", foreigners})

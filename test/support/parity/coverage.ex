@@ -92,6 +92,10 @@ defmodule Magnesia.Parity.Coverage do
     Enum.reduce(operations, coverage, &operation(&1, &2, depth + 1))
   end
 
+  defp operation({:query, _table, _options, _text, _value, how}, coverage, _depth) do
+    count(coverage, {:query, how})
+  end
+
   defp operation({:call, function, arguments}, coverage, _depth) do
     coverage = count(coverage, {:function, function})
     spec = if function in [:select, :dirty_select], do: Enum.at(arguments, 1)

@@ -34,6 +34,20 @@ defmodule Magnesia.Parity.Faulty do
     ]
   end
 
+  @doc "The faults that scripts on fragments, query handles and properties are to find."
+  @spec access_faults() :: [{atom, non_neg_integer}]
+  def access_faults do
+    [
+      writes_first_fragment: 60,
+      fragment_kept: 60,
+      fragment_size_off: 60,
+      moved_row_lost: 60,
+      query_row_missed: 60,
+      property_kept: 100,
+      pool_forgotten: 200
+    ]
+  end
+
   @doc "The module with a fault."
   @spec module(atom) :: module
   def module(fault) do
@@ -178,6 +192,68 @@ defmodule Magnesia.Parity.Faulty do
     end
 
     result
+  end
+
+  def call(:writes_first_fragment, :write, [record]) do
+    case :mnesia.get_activity_id() do
+      {:mnesia_frag, tid, store} when is_tuple(record) and tuple_size(record) > 2 ->
+        :mnesia.write(tid, store, elem(record, 0), record, :write)
+
+      _ ->
+        :mnesia.write(record)
+    end
+  end
+
+  def call(:fragment_kept, :change_table_frag, [:fs, :del_frag]) do
+    if :fs_frag2 in :mnesia.system_info(:tables),
+      do: {:atomic, :ok},
+      else: :mnesia.change_table_frag(:fs, :del_frag)
+  end
+
+  def call(:fragment_size_off, :table_info, [table, :frag_size]) do
+    for {name, size} <- :mnesia.table_info(table, :frag_size), do: {name, size + 1}
+  end
+
+  def call(:moved_row_lost, :change_table_frag, [table, {:add_frag, _} = change]) do
+    before = :mnesia.system_info(:tables)
+    result = :mnesia.change_table_frag(table, change)
+
+    for name <- :mnesia.system_info(:tables) -- before do
+      name
+      |> :mnesia.dirty_all_keys()
+      |> Enum.take(1)
+      |> Enum.each(&:mnesia.dirty_delete(name, &1))
+    end
+
+    result
+  end
+
+  # The last row of the first chunk, and all chunks after it.
+  def call(:query_row_missed, :table, [table, options]) do
+    limit = Keyword.get(options, :n_objects, 100)
+
+    :qlc.table(
+      fn spec ->
+        case :mnesia.select(table, spec, limit, :read) do
+          {rows, _more} -> Enum.drop(rows, -1)
+          :"$end_of_table" -> []
+        end
+      end,
+      []
+    )
+  end
+
+  def call(:property_kept, :delete_table_property, [table, _key]) do
+    if table in :mnesia.system_info(:tables),
+      do: {:atomic, :ok},
+      else: :mnesia.delete_table_property(table, :p)
+  end
+
+  def call(:pool_forgotten, :change_table_frag, [table, {:add_node, :x@y}]) do
+    case :mnesia.change_table_frag(table, {:add_node, :x@y}) do
+      {:atomic, :ok} -> :mnesia.change_table_frag(table, {:del_node, :x@y})
+      refused -> refused
+    end
   end
 
   def call(_fault, function, arguments), do: apply(:mnesia, function, arguments)

@@ -5,7 +5,15 @@ defmodule Magnesia.Parity.Generator do
   """
 
   import Magnesia.Parity.Random
-  alias Magnesia.Parity.{Avoidance, DuelSource, OperationSource, SchemaSource, Script}
+
+  alias Magnesia.Parity.{
+    AccessSource,
+    Avoidance,
+    DuelSource,
+    OperationSource,
+    SchemaSource,
+    Script
+  }
 
   @doc "The script of a seed, without what shows the quirks to avoid."
   @spec script(integer, [pos_integer | String.t()]) :: Script.t()
@@ -13,6 +21,14 @@ defmodule Magnesia.Parity.Generator do
     seeded(seed, fn ->
       kind = weighted([{86, fn -> :data end}, {8, fn -> :schema end}, {6, fn -> :duel end}])
       %Script{seed: seed, kind: kind, operations: operations(kind, avoid)}
+    end)
+  end
+
+  @doc "The script of a seed on fragmented tables, query handles and properties."
+  @spec access_script(integer, [pos_integer | String.t()]) :: Script.t()
+  def access_script(seed, _avoid \\ []) do
+    seeded(seed, fn ->
+      %Script{seed: seed, kind: :access, operations: AccessSource.operations()}
     end)
   end
 

@@ -119,6 +119,16 @@ defmodule Magnesia.Parity.Interpreter do
     if Process.get(:parity_sticky), do: :shape, else: :multiset
   end
 
+  # Chunks after the one that used up the own writes hold whole rows, whatever the query says.
+  defp mode({:query, table, _, text, _, _}, _subject) do
+    whole? = String.starts_with?(text, "[X ")
+    if whole? or table not in written(), do: :multiset, else: :shape
+  end
+
+  # A name in the place of a table is that of the table whose fragments are meant.
+  defp mode({:call, function, [{_table, _key} | _]}, _subject) when function == :table_info,
+    do: :exact
+
   defp mode(operation, subject) do
     Order.mode(operation, &type(subject, &1), &(&1 in Process.get(:parity_written)))
   end
@@ -183,6 +193,32 @@ defmodule Magnesia.Parity.Interpreter do
   end
 
   defp call({:slots, table}, subject, _path), do: slots(subject, table, 0, [])
+
+  defp call({:query, table, options, text, value, how}, subject, _path) do
+    bindings = :erl_eval.add_binding(:T, subject.table(table, options), :erl_eval.new_bindings())
+    bindings = :erl_eval.add_binding(:V, value, bindings)
+    handle = :qlc.string_to_handle(String.to_charlist(text <> "."), [], bindings)
+    answers(how, handle)
+  end
+
+  defp answers(:eval, handle), do: :qlc.eval(handle)
+
+  defp answers(:cursor, handle) do
+    case :qlc.cursor(handle) do
+      {:qlc_cursor, _} = cursor ->
+        first = :qlc.next_answers(cursor, 2)
+        rest = :qlc.next_answers(cursor, :all_remaining)
+        :ok = :qlc.delete_cursor(cursor)
+        first ++ rest
+
+      refused ->
+        refused
+    end
+  end
+
+  defp start_activity({:fragments, kind}, fun, subject) do
+    subject.activity(kind, fun, [], :mnesia_frag)
+  end
 
   defp start_activity({:activity, kind}, fun, subject), do: subject.activity(kind, fun)
   defp start_activity({name, more}, fun, subject), do: apply(subject, name, [fun | more])

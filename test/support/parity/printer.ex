@@ -18,11 +18,13 @@ defmodule Magnesia.Parity.Printer do
       #{inspect(other)}: #{show(difference.right)}
 
     #{code(finding.script)}
-    repeat with: MAGNESIA_SEED=#{finding.seed} make parity SEEDS=1#{hot(stock, other)}
+    repeat with: MAGNESIA_SEED=#{finding.seed} make parity SEEDS=1#{way(finding, stock, other)}
     """
   end
 
-  defp hot(storage, other) do
+  defp way(%{script: %{kind: :access}}, _storage, _other), do: " ACCESS=1"
+
+  defp way(_finding, storage, other) do
     if Storage.aliases()[storage] == other, do: " HOT=1 STORAGE=#{storage}", else: ""
   end
 
@@ -97,6 +99,11 @@ defmodule Magnesia.Parity.Printer do
       "&m.dirty_slot(#{inspect(table)}, &1)) |> Enum.take_while(&is_list/1)"
   end
 
+  defp line({:query, table, options, text, value, how}, depth) do
+    handle = "m.table(#{inspect(table)}, #{show(options)})"
+    "#{indent(depth)}# :qlc.#{how} of #{text}, T = #{handle}, V = #{show(value)}"
+  end
+
   # The steps of two processes: `a` holds the older transaction.
   defp line({:setup, row}, depth), do: "#{indent(depth)}m.dirty_write(#{show(row)})"
 
@@ -111,6 +118,7 @@ defmodule Magnesia.Parity.Printer do
       "&m.#{next}(#{inspect(table)}, &1)) |> Enum.take_while(&(&1 != :\"$end_of_table\"))"
   end
 
+  defp opening({:fragments, kind}), do: {"activity(#{show(kind)}, ", ", [], :mnesia_frag"}
   defp opening({:activity, kind}), do: {"activity(#{show(kind)}, ", ""}
   defp opening({name, []}), do: {"#{name}(", ""}
   defp opening({name, [more]}), do: {"#{name}(", ", #{show(more)}"}

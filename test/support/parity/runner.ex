@@ -22,7 +22,8 @@ defmodule Magnesia.Parity.Runner do
   @doc """
   Runs `count` scripts from `first_seed` on. Options: `limit`, how many findings are enough;
   `shrink`, how many runs shrinking one may take; `each`, a fun told every finding at once;
-  `avoid`, quirks that differ on purpose; `rewrite`, a fun that takes other such things out.
+  `avoid`, quirks that differ on purpose; `rewrite`, a fun that takes other such things out;
+  `generate`, a fun that makes the script of a seed.
   """
   @spec run(subject, subject, integer, non_neg_integer, keyword) :: report
   def run(stock, other, first_seed, count, options \\ []) do
@@ -67,7 +68,8 @@ defmodule Magnesia.Parity.Runner do
 
   defp try_seed(seed, stock, other, options, report) do
     rewrite = Keyword.get(options, :rewrite, & &1)
-    script = rewrite.(Generator.script(seed, Keyword.get(options, :avoid, [])))
+    generate = Keyword.get(options, :generate, &Generator.script/2)
+    script = rewrite.(generate.(seed, Keyword.get(options, :avoid, [])))
     left = record(script, stock)
     right = record(script, other)
     coverage = Coverage.add(report.coverage, script, left)

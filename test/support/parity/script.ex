@@ -14,6 +14,10 @@ defmodule Magnesia.Parity.Script do
       with operations between the chunks
     * `{:fold, :foldl | :foldr, table, lock | nil}`, collecting rows
     * `{:slots, table}`, all slots of a table
+    * `{:query, table, options, text, value, :eval | :cursor}`, a query of `qlc` on a handle, in
+      whose text T is the handle and V the value
+
+  An activity of the kind `{:fragments, kind}` has the access module for fragmented tables.
 
   An argument `{:"$fun", name}` stands for a fun of `Magnesia.Parity.Interpreter`.
   """
@@ -22,7 +26,7 @@ defmodule Magnesia.Parity.Script do
   @type ending :: {:return | :abort | :throw | :exit | :error, term}
   @type t :: %__MODULE__{
           seed: integer | nil,
-          kind: :data | :schema | :duel,
+          kind: :data | :schema | :duel | :access,
           operations: [operation]
         }
 
