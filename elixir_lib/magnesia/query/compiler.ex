@@ -70,6 +70,8 @@ defmodule Magnesia.Query.Compiler do
     {{:^, meta, [pin]}, [quote(do: unquote(pin) = unquote(expression)) | pins]}
   end
 
+  # What parentheses leave around some expressions.
+  defp hoist({:__block__, _, [expression]}, pins), do: hoist(expression, pins)
   defp hoist(code, pins), do: {code, pins}
 
   defp row(source), do: {source.binding, [], nil}
