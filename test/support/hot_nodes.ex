@@ -126,10 +126,14 @@ defmodule Magnesia.HotNodes do
   @spec load(peer()) :: :ok
   def load(peer), do: load_all([peer])
 
-  @doc "Starts Mnesia on VMs, on all before any is waited for, and waits for all tables."
+  @doc """
+  Starts Mnesia on VMs, on all at once, and waits for all tables. A node may have to ask another
+  how a transaction ended before its start is done.
+  """
   @spec load_all([peer()]) :: :ok
   def load_all(peers) do
-    for peer <- peers, do: :ok = mnesia(peer, :start, [])
+    starts = Enum.map(peers, &Task.async(fn -> mnesia(&1, :start, []) end))
+    for started <- Task.await_many(starts, 2 * @load_ms), do: :ok = started
 
     for peer <- peers do
       tables = mnesia(peer, :system_info, [:tables])

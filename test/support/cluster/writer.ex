@@ -10,6 +10,8 @@ defmodule Magnesia.Cluster.Writer do
 
   alias Magnesia.Cluster.Script
 
+  @stop_ms 40_000
+
   @doc "Starts a writer on this node."
   @spec start(Script.writer()) :: pid()
   def start(writer) do
@@ -42,6 +44,8 @@ defmodule Magnesia.Cluster.Writer do
     receive do
       {:stopped, ^pid} -> :ok
       {:DOWN, ^ref, :process, ^pid, reason} -> exit({:writer, reason})
+    after
+      @stop_ms -> exit({:writer_hangs, Process.info(pid, [:current_stacktrace, :messages])})
     end
   end
 
