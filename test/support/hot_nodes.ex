@@ -79,11 +79,18 @@ defmodule Magnesia.HotNodes do
   @spec kill(peer()) :: :ok
   def kill(peer), do: kill_all([peer])
 
-  @doc "Kills several VMs at once."
+  @doc """
+  Kills several VMs at once: all are halted first, lest one be told of another's death and go on
+  without it.
+  """
   @spec kill_all([peer()]) :: :ok
   def kill_all(peers) do
     refs = for peer <- peers, do: {peer, Process.monitor(peer.pid)}
-    {_, 0} = System.cmd("kill", ["-9" | Enum.map(peers, & &1.os_pid)])
+
+    for signal <- ["-STOP", "-KILL"] do
+      {_, 0} = System.cmd("kill", [signal | Enum.map(peers, & &1.os_pid)])
+    end
+
     Enum.each(refs, &await_death/1)
   end
 
