@@ -15,13 +15,17 @@
 //! Never here: choosing the moment. Lines of several tables see one moment when nobody commits
 //! while they are drawn, which the caller sees to.
 
-use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
+use arc_swap::ArcSwap;
+use foldhash::fast::FixedState;
 use magnesia_term::key::{self, Flavour};
-use magnesia_term::{Row, hash};
-use parking_lot::{Mutex, RwLock};
+use magnesia_term::{Row, hash, order};
+use parking_lot::Mutex;
 
 use super::body::{Body, Store};
 use super::walk::{Direction, Position};
@@ -30,29 +34,124 @@ use crate::error::TableError;
 /// Parts of a line, each under its own lock.
 const SHARDS: usize = 64;
 
-type Shard = Mutex<BTreeMap<Vec<u8>, Kept>>;
-
 /// Rows of keys that were changed since a moment.
 pub struct Line {
-    shards: Vec<Shard>,
+    shards: Vec<Mutex<Shard>>,
     keys: AtomicUsize,
     /// Counts the parts that were read by whoever goes over the table as the line saw it.
     clock: AtomicU64,
 }
 
+/// Keys are found by their hash; those whose hash another key has, by their bytes.
+#[derive(Default)]
+struct Shard {
+    by_hash: HashMap<u64, Kept, FixedState>,
+    others: BTreeMap<Vec<u8>, Kept>,
+}
+
 struct Kept {
-    key: Box<[u8]>,
-    rows: Vec<Row>,
-    /// The clock when they were kept.
+    what: What,
+    /// The clock when it was kept.
     at: u64,
-    /// The reading that has shown them last.
+    /// The reading that has shown it last.
     shown: u64,
+}
+
+/// What a key had.
+pub(super) enum What {
+    /// Nothing; the packed key.
+    Nothing(Box<[u8]>),
+    Row(Row),
+    /// More than one row.
+    Rows(Vec<Row>),
+}
+
+impl What {
+    pub(super) fn of(key: &[u8], rows: &[Row]) -> Self {
+        match rows {
+            [] => Self::Nothing(key.into()),
+            [row] => Self::Row(row.clone()),
+            rows => Self::Rows(rows.to_vec()),
+        }
+    }
+
+    fn rows(&self) -> &[Row] {
+        match self {
+            Self::Nothing(_) => &[],
+            Self::Row(row) => std::slice::from_ref(row),
+            Self::Rows(rows) => rows,
+        }
+    }
+
+    fn key(&self) -> &[u8] {
+        match self {
+            Self::Nothing(key) => key,
+            Self::Row(row) => row.key(),
+            Self::Rows(rows) => rows.first().map_or(&[], Row::key),
+        }
+    }
+}
+
+/// A packed key with how it is found.
+struct Sought<'a> {
+    key: &'a [u8],
+    flavour: Flavour,
+    hash: u64,
+}
+
+impl<'a> Sought<'a> {
+    fn new(key: &'a [u8], flavour: Flavour) -> Self {
+        let hash = match flavour {
+            Flavour::Exact => hash::hash(key),
+            Flavour::Numeric => FixedState::default().hash_one(bytes_of(key, flavour)),
+        };
+        Self { key, flavour, hash }
+    }
+
+    fn is(&self, key: &[u8]) -> bool {
+        self.key == key
+            || match self.flavour {
+                Flavour::Exact => order::equal_exact(self.key, key),
+                Flavour::Numeric => order::compare(self.key, key).is_eq(),
+            }
+    }
+}
+
+impl Shard {
+    fn find(&mut self, sought: &Sought<'_>) -> Option<&mut Kept> {
+        match self.by_hash.get_mut(&sought.hash) {
+            Some(kept) if sought.is(kept.what.key()) => Some(kept),
+            Some(_) => self.others.get_mut(&bytes_of(sought.key, sought.flavour)),
+            None => None,
+        }
+    }
+
+    /// Keeps what a key had unless it is kept already; returns whether it is new.
+    fn keep(&mut self, sought: &Sought<'_>, make: impl FnOnce() -> Kept) -> bool {
+        match self.by_hash.entry(sought.hash) {
+            Entry::Vacant(place) => {
+                place.insert(make());
+                true
+            }
+            Entry::Occupied(kept) if sought.is(kept.get().what.key()) => false,
+            Entry::Occupied(_) => {
+                let before = self.others.len();
+                let bytes = bytes_of(sought.key, sought.flavour);
+                self.others.entry(bytes).or_insert_with(make);
+                self.others.len() > before
+            }
+        }
+    }
+
+    fn each(&self) -> impl Iterator<Item = &Kept> {
+        self.by_hash.values().chain(self.others.values())
+    }
 }
 
 impl Line {
     fn new() -> Self {
         Self {
-            shards: (0..SHARDS).map(|_| Shard::default()).collect(),
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             keys: AtomicUsize::new(0),
             clock: AtomicU64::new(1),
         }
@@ -64,31 +163,31 @@ impl Line {
         self.keys.load(Ordering::Acquire)
     }
 
-    fn shard(&self, key: &[u8]) -> &Shard {
-        &self.shards[hash::hash(key) as usize % SHARDS]
+    fn shard(&self, sought: &Sought<'_>) -> &Mutex<Shard> {
+        &self.shards[(sought.hash >> 32) as usize % SHARDS]
     }
 
-    fn keep(&self, key: &[u8], flavour: Flavour, rows: &dyn Fn() -> Vec<Row>) {
-        let mut kept = self.shard(key).lock();
-        kept.entry(bytes_of(key, flavour)).or_insert_with(|| {
-            self.keys.fetch_add(1, Ordering::Release);
-            Kept {
-                key: key.into(),
-                rows: rows(),
-                at: self.clock.load(Ordering::Acquire),
-                shown: 0,
-            }
+    fn keep(&self, sought: &Sought<'_>, what: &dyn Fn() -> What) {
+        let mut shard = self.shard(sought).lock();
+        let is_new = shard.keep(sought, || Kept {
+            what: what(),
+            at: self.clock.load(Ordering::Acquire),
+            shown: 0,
         });
+        if is_new {
+            self.keys.fetch_add(1, Ordering::Release);
+        }
     }
 
     fn rows_of(&self, key: &[u8], flavour: Flavour, reading: u64) -> Option<Vec<Row>> {
         if self.keys() == 0 {
             return None;
         }
-        let mut kept = self.shard(key).lock();
-        let found = kept.get_mut(&bytes_of(key, flavour))?;
+        let sought = Sought::new(key, flavour);
+        let mut shard = self.shard(&sought).lock();
+        let found = shard.find(&sought)?;
         found.shown = reading;
-        Some(found.rows.clone())
+        Some(found.what.rows().to_vec())
     }
 }
 
@@ -103,7 +202,9 @@ fn bytes_of(key: &[u8], flavour: Flavour) -> Vec<u8> {
 #[derive(Default)]
 pub(crate) struct Before {
     is_kept: AtomicBool,
-    lines: RwLock<Vec<Arc<Line>>>,
+    lines: ArcSwap<Vec<Arc<Line>>>,
+    /// Held by whoever replaces `lines`.
+    changing: Mutex<()>,
     of_dump: Mutex<Option<Arc<Line>>>,
 }
 
@@ -115,29 +216,36 @@ impl Before {
     }
 
     /// To be called before a key's rows change, under the lock that keeps readers away.
-    pub(super) fn note(&self, key: &[u8], flavour: Flavour, rows: &dyn Fn() -> Vec<Row>) {
-        for line in self.lines.read().iter() {
-            line.keep(key, flavour, rows);
+    pub(super) fn note(&self, key: &[u8], flavour: Flavour, what: &dyn Fn() -> What) {
+        let sought = Sought::new(key, flavour);
+        for line in self.lines.load().iter() {
+            line.keep(&sought, what);
         }
     }
 
     /// Draws a line; `f` is run under the lock.
     fn draw(&self, f: impl FnOnce()) -> Arc<Line> {
         let line = Arc::new(Line::new());
-        let mut lines = self.lines.write();
+        let changing = self.changing.lock();
+        let mut lines = Vec::clone(&self.lines.load());
         lines.push(Arc::clone(&line));
+        self.lines.store(Arc::new(lines));
         self.is_kept.store(true, Ordering::Release);
         f();
-        drop(lines);
+        drop(changing);
         line
     }
 
     /// Takes a line away; `f` is told under the lock whether any is left.
     fn erase(&self, line: &Arc<Line>, f: impl FnOnce(bool)) {
-        let mut lines = self.lines.write();
+        let changing = self.changing.lock();
+        let mut lines = Vec::clone(&self.lines.load());
         lines.retain(|there| !Arc::ptr_eq(there, line));
-        self.is_kept.store(!lines.is_empty(), Ordering::Release);
-        f(!lines.is_empty());
+        let is_any = !lines.is_empty();
+        self.lines.store(Arc::new(lines));
+        self.is_kept.store(is_any, Ordering::Release);
+        f(is_any);
+        drop(changing);
     }
 }
 
@@ -153,8 +261,11 @@ impl Body {
     /// To be called before the row of a set's key changes, under the lock that keeps readers away.
     pub(super) fn note_row(&self, old: Option<&Row>, new: Option<&Row>) {
         if let Some(row) = old.or(new) {
-            let rows = || old.into_iter().cloned().collect();
-            self.before.note(row.key(), self.flavour(), &rows);
+            let what = || match old {
+                Some(old) => What::Row(old.clone()),
+                None => What::Nothing(row.key().into()),
+            };
+            self.before.note(row.key(), self.flavour(), &what);
         }
     }
 
@@ -162,7 +273,8 @@ impl Body {
     #[inline]
     pub(super) fn note_rows(&self, key: &[u8], rows: &[Row]) {
         if self.before.is_kept() {
-            self.before.note(key, self.flavour(), &|| rows.to_vec());
+            let what = || What::of(key, rows);
+            self.before.note(key, self.flavour(), &what);
         }
     }
 
@@ -279,8 +391,9 @@ impl Since {
         };
         self.shard += 1;
         let kept = shard.lock();
-        let missed = kept.values().filter(|kept| self.is_missed(kept));
-        Ok(Some(missed.flat_map(|kept| kept.rows.clone()).collect()))
+        let missed = kept.each().filter(|kept| self.is_missed(kept));
+        let rows = missed.flat_map(|kept| kept.what.rows()).cloned();
+        Ok(Some(rows.collect()))
     }
 
     /// Puts the rows that the line saw in the place of those of keys that were changed since.
@@ -302,7 +415,7 @@ impl Since {
 
     /// Whether a key was not in its part any more when that was met.
     fn is_missed(&self, kept: &Kept) -> bool {
-        let Some(row) = kept.rows.first() else {
+        let Some(row) = kept.what.rows().first() else {
             return false;
         };
         if kept.shown == self.reading {
@@ -356,7 +469,7 @@ impl Changes {
             return Ok(None);
         };
         self.shard += 1;
-        let keys: Vec<_> = shard.lock().values().map(|kept| kept.key.clone()).collect();
+        let keys: Vec<Box<[u8]>> = shard.lock().each().map(|k| k.what.key().into()).collect();
         let flavour = self.body.flavour();
         let change = |key: Box<[u8]>| {
             let mut rows = Vec::new();

@@ -468,8 +468,8 @@ impl Body {
     /// Notes the rows of a key of a table on disk.
     fn note_entries(&self, key: &[u8], there: &[Entry]) {
         if self.before.is_kept() {
-            let rows = || there.iter().map(|(_, row)| row.clone()).collect();
-            self.before.note(key, self.flavour(), &rows);
+            let rows: Vec<Row> = there.iter().map(|(_, row)| row.clone()).collect();
+            self.note_rows(key, &rows);
         }
     }
 }
