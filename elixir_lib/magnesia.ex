@@ -783,4 +783,29 @@ defmodule Magnesia do
   """
   @spec info(table()) :: map()
   defdelegate info(table), to: Tables
+
+  @doc """
+  Sends the caller `{:magnesia, table, event}` for each change of a table; the option `scope`,
+  `:local` or `:cluster`, and the events are in `Magnesia.Events`. Error: `{:no_exists, table}`.
+
+      iex> Magnesia.subscribe(:hits)
+      :ok
+      iex> Magnesia.increment(:hits, "home")
+      1
+      iex> receive do: ({:magnesia, :hits, event} -> {event.verb, event.data, event.old})
+      {:write, {:hits, "home", 1}, []}
+      iex> Magnesia.unsubscribe(:hits)
+      :ok
+  """
+  @spec subscribe(table(), keyword()) :: schema_answer()
+  defdelegate subscribe(table, options \\ []), to: Magnesia.Events
+
+  @doc """
+  Ends the caller's subscription to a table; none there is enough.
+
+      iex> Magnesia.unsubscribe(:hits)
+      :ok
+  """
+  @spec unsubscribe(table()) :: :ok
+  defdelegate unsubscribe(table), to: Magnesia.Events
 end

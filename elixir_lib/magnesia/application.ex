@@ -10,12 +10,14 @@ defmodule Magnesia.Application do
   use Application
 
   alias Magnesia.Backend.Registration
+  alias Magnesia.Events
 
   @impl true
   def start(_type, _args) do
     with :ok <- Registration.configured() do
       registrar = if Registration.configured?(), do: [Magnesia.Backend.Registrar], else: []
-      children = [Magnesia.Notices, Magnesia.Subscribers, Magnesia.Database | registrar]
+      events = [Magnesia.Notices, Magnesia.Subscribers, Events.groups(), Events]
+      children = events ++ [Magnesia.Database | registrar]
       Supervisor.start_link(children, strategy: :one_for_one, name: Magnesia.Root)
     end
   end

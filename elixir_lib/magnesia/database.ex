@@ -11,6 +11,7 @@ defmodule Magnesia.Database do
   use GenServer
 
   alias Magnesia.Engine
+  alias Magnesia.Events
   alias Magnesia.Logs
   alias Magnesia.Notices
   alias Magnesia.Strict.Checkpoints
@@ -205,6 +206,7 @@ defmodule Magnesia.Database do
         :ok = Refragmentation.repair()
         Logs.refresh()
         Notices.install()
+        Events.refresh()
 
       {:"$magnesia_error", reason} ->
         _ = do_close()

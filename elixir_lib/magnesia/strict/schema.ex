@@ -11,6 +11,7 @@ defmodule Magnesia.Strict.Schema do
   import Magnesia.Strict.Failure
 
   alias Magnesia.Engine
+  alias Magnesia.Events
   alias Magnesia.Logs
   alias Magnesia.Strict.Activity
   alias Magnesia.Strict.Alteration
@@ -118,6 +119,8 @@ defmodule Magnesia.Strict.Schema do
       Definition.properties(definition)
     )
     |> settled(definition)
+
+    Events.refresh()
   end
 
   # Storage properties are for ets, so ets is the judge of them.
