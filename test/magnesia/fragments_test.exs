@@ -149,6 +149,21 @@ defmodule Magnesia.FragmentsTest do
     same(fn m -> {m.delete_table(:g), m.delete_table(:f), m.system_info(:tables)} end)
   end
 
+  test "what is told of a fragmented table besides is told as there" do
+    same(fn m -> m.create_table(:f, frag_properties: [n_fragments: 3, node_pool: [node()]]) end)
+
+    for name <- [:f, :f_frag2, :s] do
+      same(fn m -> m.table_info(name, :frag_hash) end)
+      same(fn m -> Enum.sort(for({item, _} <- m.table_info(name, :all), do: item)) end)
+    end
+
+    # A node that leaves the database leaves the pools.
+    same(fn m -> m.add_table_copy(:schema, :x@y, :ram_copies) end)
+    same(fn m -> m.change_table_frag(:f, {:add_node, :x@y}) end)
+    same(fn m -> {m.table_info(:f, :frag_properties), m.del_table_copy(:schema, :x@y)} end)
+    same(fn m -> {m.table_info(:f, :frag_properties), elem(m.table_info(:f, :version), 0)} end)
+  end
+
   test "a cursor goes from fragment to fragment, with own writes" do
     same(fn m -> m.create_table(:f, frag_properties: [n_fragments: 3, node_pool: [node()]]) end)
     same(fn m -> write_all(m, :f, 1..30) end)

@@ -14,6 +14,7 @@ defmodule Magnesia.Strict.Copies do
   alias Magnesia.Engine
   alias Magnesia.Strict.Alteration
   alias Magnesia.Strict.Definition
+  alias Magnesia.Strict.Refragmentation
   alias Magnesia.Strict.Rules
   alias Magnesia.Strict.Schema
   alias Magnesia.Strict.Settings
@@ -86,6 +87,7 @@ defmodule Magnesia.Strict.Copies do
 
       tab == :schema ->
         define(Rules.check(rest))
+        Refragmentation.forget_node(node)
 
       true ->
         _ = majority(active(definition))

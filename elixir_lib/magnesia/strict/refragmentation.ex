@@ -120,6 +120,20 @@ defmodule Magnesia.Strict.Refragmentation do
     :lists.keyreplace(key, 1, properties, {key, value})
   end
 
+  @doc "Takes a node out of every pool: it is no longer one of the database's."
+  @spec forget_node(node()) :: :ok
+  def forget_node(node) do
+    for %{frag_properties: properties} = definition <- Definition.all(),
+        {:node_pool, pool} <- properties,
+        node in pool do
+      %{
+        Definition.next_version(definition)
+        | frag_properties: put(definition, :node_pool, pool -- [node])
+      }
+    end
+    |> Enum.each(&define/1)
+  end
+
   # Plans: the base table's next definition, the spread after and the fragments that give rows,
   # with a fragment that is new or one that goes.
 

@@ -11,6 +11,7 @@ defmodule Magnesia.Strict.TableItems do
   alias Magnesia.Engine
   alias Magnesia.Strict.Checkpoints
   alias Magnesia.Strict.Definition
+  alias Magnesia.Strict.Fragments
   alias Magnesia.Subscribers
 
   @word 8
@@ -45,6 +46,7 @@ defmodule Magnesia.Strict.TableItems do
   def properties(definition) do
     [{:setorbag, definition.type} | all(definition)]
     |> List.keydelete(:type, 0)
+    |> List.keydelete(:frag_hash, 0)
     |> :lists.sort()
   end
 
@@ -96,7 +98,18 @@ defmodule Magnesia.Strict.TableItems do
           ],
           do: {field, Map.fetch!(d, field)}
 
-    own ++ whereabouts(d) ++ forms(d) ++ of_schema(d)
+    own ++ whereabouts(d) ++ forms(d) ++ of_schema(d) ++ of_fragments(d)
+  end
+
+  # Mnesia's own record of how a base table's rows are spread.
+  defp of_fragments(d) do
+    case Fragments.fetch(d.name) do
+      {:ok, s} ->
+        [frag_hash: {:frag_state, s.foreign_key, s.n_fragments, s.hash_module, s.hash_state}]
+
+      :error ->
+        []
+    end
   end
 
   defp forms(d) do

@@ -27,7 +27,9 @@ defmodule Magnesia.Parity.AccessSource do
     :n_external_copies,
     :type,
     :attributes,
-    :frag_properties
+    :frag_properties,
+    :frag_hash,
+    :version
   ]
   @queries [
     "[X || X <- T]",
