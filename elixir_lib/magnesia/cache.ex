@@ -155,7 +155,9 @@ defmodule Magnesia.Cache do
   `computations`, the `rows` and `bytes` that there are now, and `hit_rate` from 0.0 to 1.0.
 
       iex> Magnesia.Cache.get(:pages, 1)
-      iex> %{hits: 0, misses: 1, rows: 0, bytes: 0, hit_rate: 0.0} = Magnesia.Cache.stats(:pages)
+      iex> stats = Magnesia.Cache.stats(:pages)
+      iex> {stats.hits, stats.misses, stats.rows}
+      {0, 1, 0}
   """
   @spec stats(cache()) :: %{atom() => number()}
   def stats(cache) do

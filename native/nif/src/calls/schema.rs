@@ -304,15 +304,17 @@ fn dump_tables<'a>(env: Env<'a>, [names]: [Term<'a>; 1]) -> Term<'a> {
 /// Makes positions unique, values that are exempt apart; rows that share one already are told of
 /// and change nothing.
 fn table_unique<'a>(env: Env<'a>, [name, positions, exempt]: [Term<'a>; 3]) -> Term<'a> {
-    let (Ok(positions), Some(exempt)) = (positions.decode::<Vec<usize>>(), source::list(exempt))
-    else {
-        return reply::error(env, atoms::badarg());
-    };
-    let Some(exempt) = exempt
-        .into_iter()
-        .map(record::owned)
-        .collect::<Option<Vec<_>>>()
-    else {
+    let positions = source::list(positions).and_then(|terms| {
+        let each = terms.into_iter().map(|term| term.decode::<usize>().ok());
+        each.collect::<Option<Vec<_>>>()
+    });
+    let exempt = source::list(exempt).and_then(|terms| {
+        terms
+            .into_iter()
+            .map(record::owned)
+            .collect::<Option<Vec<_>>>()
+    });
+    let (Some(positions), Some(exempt)) = (positions, exempt) else {
         return reply::error(env, atoms::badarg());
     };
     let rules = Rules {
