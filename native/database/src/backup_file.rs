@@ -7,6 +7,7 @@
 
 use magnesia_engine::limits::ROW_BYTES_MAX;
 use magnesia_term::{Atom, Row, etf};
+use md5::{Digest, Md5};
 use thiserror::Error;
 
 /// What a file begins with that was closed.
@@ -97,57 +98,13 @@ pub fn next(bytes: &[u8]) -> Result<Option<(&[u8], usize)>, ItemError> {
     Ok(term.map(|term| (term, HEAD_BYTES + skipped + length)))
 }
 
-/// The digest of four bytes, which are one block of MD5 (RFC 1321).
 fn md5(message: [u8; 4]) -> [u8; DIGEST_BYTES] {
-    const TURNS: [u32; 16] = [7, 12, 17, 22, 5, 9, 14, 20, 4, 11, 16, 23, 6, 10, 15, 21];
-    const START: [u32; 4] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476];
-    let mut words = [0_u32; 16];
-    words[0] = u32::from_le_bytes(message);
-    words[1] = 0x80;
-    words[14] = 32;
-    let [mut a, mut b, mut c, mut d] = START;
-    for step in 0..64_usize {
-        let (mixed, word) = match step / 16 {
-            0 => ((b & c) | (!b & d), step),
-            1 => ((d & b) | (!d & c), (5 * step + 1) % 16),
-            2 => (b ^ c ^ d, (3 * step + 5) % 16),
-            _ => (c ^ (b | !d), (7 * step) % 16),
-        };
-        let sum = a
-            .wrapping_add(mixed)
-            .wrapping_add(sine(step))
-            .wrapping_add(words[word]);
-        a = d;
-        d = c;
-        c = b;
-        b = b.wrapping_add(sum.rotate_left(TURNS[step / 16 * 4 + step % 4]));
-    }
-    let sums = [a, b, c, d];
-    let mut digest = [0; DIGEST_BYTES];
-    for (place, (sum, start)) in digest.chunks_mut(4).zip(sums.iter().zip(START)) {
-        place.copy_from_slice(&sum.wrapping_add(start).to_le_bytes());
-    }
-    digest
-}
-
-/// The constant of a step: the whole part of 2^32 times the sine of its number.
-fn sine(step: usize) -> u32 {
-    const TWO_TO_32: f64 = 4_294_967_296.0;
-    // The product is under 2^32 and not negative.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    let whole = (((step + 1) as f64).sin().abs() * TWO_TO_32) as u32;
-    whole
+    Md5::digest(message).into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_digest_is_md5() {
-        let hex: String = md5(*b"abcd").iter().map(|b| format!("{b:02x}")).collect();
-        assert_eq!(hex, "e2fc714c4727ee9395f324cd2e7f331f");
-    }
 
     #[test]
     fn items_of_any_length_are_read_back_and_cut_ones_are_waited_for() {
