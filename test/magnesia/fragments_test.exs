@@ -97,7 +97,7 @@ defmodule Magnesia.FragmentsTest do
     state = {:hash_state, 4, 1, 2}
 
     for fun <- [:phash, :phash2] do
-      state = if fun == :phash, do: state, else: Tuple.append(state, :phash2)
+      state = if fun == :phash, do: state, else: Tuple.insert_at(state, 4, :phash2)
       hash = :mnesia_frag_hash
       ours = Magnesia.Strict.FragmentHash
 
