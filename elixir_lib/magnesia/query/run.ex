@@ -64,6 +64,11 @@ defmodule Magnesia.Query.Run do
 
   @doc "How the results of a query come in their order."
   @spec order(Query.t()) :: order()
+  # A key that is said looks its row up whatever the table is.
+  def order(%{order: [], clauses: [{head, _guards}]})
+      when is_integer(elem(head, 1)) or is_binary(elem(head, 1)),
+      do: {:engine, :asc}
+
   def order(%{order: [], name: name}) do
     {:engine, if(Conditions.definition(name).type == :ordered_set, do: :any, else: :asc)}
   end

@@ -49,14 +49,14 @@ defmodule Magnesia.Query.Spec do
       {{:city, :"$1", :"$2"}, [{:"=:=", :"$2", {:const, %{a: 1}}}]}
   """
   @spec bind(clause(), [{pos_integer(), atom(), term()}]) :: clause()
-  def bind(clause, values) do
-    Enum.reduce(values, clause, fn {position, variable, value}, {head, guards} ->
-      if literal?(value) do
-        {put_elem(head, position - 1, value), guards}
-      else
-        {head, [{:"=:=", variable, {:const, value}} | guards]}
-      end
-    end)
+  def bind(clause, []), do: clause
+
+  def bind({head, guards}, [{position, variable, value} | rest]) do
+    if literal?(value) do
+      bind({put_elem(head, position - 1, value), guards}, rest)
+    else
+      bind({head, [{:"=:=", variable, {:const, value}} | guards]}, rest)
+    end
   end
 
   @doc """
