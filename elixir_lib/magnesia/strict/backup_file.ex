@@ -35,17 +35,17 @@ defmodule Magnesia.Strict.BackupFile do
     tmp = :lists.concat([charlist(file), ~c".BUPTMP"])
     _ = :file.delete(tmp)
 
-    with {:ok, fd} <- named(:file.open(tmp, [:raw, :binary, :write, :exclusive]), tmp) do
-      backup = %__MODULE__{file: file, fd: fd, tmp: tmp}
-      with :ok <- put(backup, @opened), do: {:ok, backup}
+    case :file.open(tmp, [:raw, :binary, :write, :exclusive]) do
+      {:ok, fd} -> write_log(%__MODULE__{file: file, fd: fd, tmp: tmp}, @opened)
+      {:error, reason} -> {:error, {:file_error, tmp, reason}}
     end
   end
 
   defp charlist(file) when is_binary(file), do: String.to_charlist(file)
   defp charlist(file), do: file
 
+  defp named(:ok, _file), do: :ok
   defp named({:error, reason}, file), do: {:error, {:file_error, file, reason}}
-  defp named(answer, _file), do: answer
 
   @doc "Adds items."
   @spec write(t(), [term()]) :: {:ok, t()} | {:error, term()}
@@ -130,8 +130,8 @@ defmodule Magnesia.Strict.BackupFile do
   def chunk(backup, size \\ @chunk_bytes) do
     # Of an item that is longer than a chunk, more is read each time.
     case :file.read(backup.fd, max(size, byte_size(backup.rest))) do
-      {:ok, bytes} when backup.rest == "" -> bytes
-      {:ok, bytes} -> backup.rest <> bytes
+      {:ok, bytes} when is_binary(bytes) and backup.rest == "" -> bytes
+      {:ok, bytes} when is_binary(bytes) -> backup.rest <> bytes
       :eof -> :eof
       {:error, reason} -> {:error, {:file_error, backup.file, reason}}
     end

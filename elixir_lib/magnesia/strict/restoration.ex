@@ -154,7 +154,7 @@ defmodule Magnesia.Strict.Restoration do
   end
 
   defp recreated(name, list, here?) do
-    if Definition.fetch(name) != :error, do: locked!(name, :write)
+    _ = if Definition.fetch(name) != :error, do: locked!(name, :write)
 
     definition =
       %{Listing.definition(list) | cookie: Definition.cookie()}

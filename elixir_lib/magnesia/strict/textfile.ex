@@ -17,7 +17,7 @@ defmodule Magnesia.Strict.Textfile do
   def dump_to_textfile(file) do
     case {Database.running?(), :file.open(file, [:write])} do
       {true, {:ok, io}} ->
-        dump(io, Definition.usable() -- [:schema])
+        :ok = dump(io, Definition.usable() -- [:schema])
         :file.close(io)
 
       {false, {:ok, io}} ->
@@ -36,7 +36,12 @@ defmodule Magnesia.Strict.Textfile do
       end
 
     :io.format(io, ~c"~p.~n", [{:tables, described}])
-    for name <- tables, row <- rows(name), do: :io.format(io, ~c"~p.~n", [put_elem(row, 0, name)])
+
+    for name <- tables, row <- rows(name) do
+      :io.format(io, ~c"~p.~n", [put_elem(row, 0, name)])
+    end
+
+    :ok
   end
 
   defp rows(name) do
@@ -60,7 +65,8 @@ defmodule Magnesia.Strict.Textfile do
 
   defp start do
     if not Database.running?() do
-      if Engine.has_database(Settings.path()) == false, do: :magnesia.create_schema([node()])
+      missing? = Engine.has_database(Settings.path()) == false
+      _ = if missing?, do: :magnesia.create_schema([node()])
       :magnesia.start()
     end
   end
