@@ -6,7 +6,7 @@ defmodule Magnesia.Bench.Fixtures do
   wanted line asks for that peer, `ets` and `mnesia`.
   """
 
-  alias Magnesia.Bench.{Friendly, Hot, Rows, World}
+  alias Magnesia.Bench.{Friendly, Hot, Rows, Told, World}
 
   @ets_set [:set, :public, {:keypos, 2}]
   @ets_ordered [:ordered_set, :public, {:keypos, 2}]
@@ -20,8 +20,9 @@ defmodule Magnesia.Bench.Fixtures do
 
   @doc "How many rows the tables of `fixture` hold."
   @spec rows(atom, map) :: pos_integer
-  def rows(fixture, plan) when fixture in [:disc, :disconly, :hot_disconly, :value, :sync],
-    do: plan.rows_small
+  def rows(fixture, plan)
+      when fixture in [:disc, :disconly, :hot_disconly, :value, :sync, :events, :log],
+      do: plan.rows_small
 
   def rows(fixture, plan) when fixture in [:growth_set, :growth_ordered], do: plan.rows_huge
   def rows(_fixture, plan), do: plan.rows
@@ -78,6 +79,10 @@ defmodule Magnesia.Bench.Fixtures do
 
   defp tables(:friendly, _peers, plan), do: Friendly.build(rows(:friendly, plan))
   defp tables(:cache, _peers, plan), do: Friendly.build_cache(rows(:cache, plan))
+
+  defp tables(told, _peers, plan) when told in [:events, :log],
+    do: Told.build(told, rows(told, plan), plan)
+
   defp tables(:growth_set, _peers, plan), do: two_sizes(plan, :set)
   defp tables(:growth_ordered, _peers, plan), do: two_sizes(plan, :ordered_set)
 

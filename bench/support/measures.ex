@@ -6,7 +6,7 @@ defmodule Magnesia.Bench.Measures do
   Scans first check that both sides find the same number of rows: a fast wrong answer is an error.
   """
 
-  alias Magnesia.Bench.{Backups, Friendly, Hot, Loops, Rows, Specs, Stopwatch}
+  alias Magnesia.Bench.{Backups, Friendly, Hot, Loops, Rows, Specs, Stopwatch, Told}
   import Stopwatch, only: [side: 1, side: 2]
 
   @scan_heap 4_000_000
@@ -55,6 +55,8 @@ defmodule Magnesia.Bench.Measures do
   def run("cache." <> _ = name, built, plan), do: Friendly.run(name, built, plan)
   def run("query." <> _ = name, built, plan), do: Friendly.run(name, built, plan)
   def run("hot." <> _ = name, built, plan), do: Hot.run(name, built, plan)
+  def run("events." <> _ = name, built, plan), do: Told.run(name, built, plan)
+  def run("log." <> _ = name, built, plan), do: Told.run(name, built, plan)
 
   defp against_ets(loop, built, plan, procs \\ "1") do
     procs = String.to_integer(procs)
