@@ -49,8 +49,8 @@ defmodule Magnesia.Events do
 
   @doc """
   Subscribes the caller to a table's changes. Option `:scope`: `:local` (the default) or
-  `:cluster`. A second subscription is the first. With `:local` the table must be there. Of a table
-  module the events have the table's name and its records.
+  `:cluster`. A second subscription is the first. With `:local` the table must be there. Of
+  a table module the events have the table's name and its records.
   """
   @spec subscribe(atom(), keyword()) :: :ok | {:error, SchemaError.t()}
   def subscribe(table, options \\ []) do
