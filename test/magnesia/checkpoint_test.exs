@@ -132,7 +132,7 @@ defmodule Magnesia.CheckpointTest do
     all = length(names) * @accounts
     clerks = for seed <- 1..4, do: spawn_link(fn -> transfer(names, seed, 0) end)
 
-    for _round <- 1..6 do
+    for _round <- 1..60 do
       keep(:books, names)
       assert :ok = :magnesia.backup_checkpoint(:books, bup)
       :ok = :magnesia.deactivate_checkpoint(:books)
