@@ -38,6 +38,10 @@
     reason: "only what could have been there is told of as deleted"
   },
   %{
+    quirk: 170,
+    reason: "what never was is not told of as deleted"
+  },
+  %{
     quirk: "P31",
     reason: "a directory that holds a database is refused with already_exists, so none is lost"
   }

@@ -343,5 +343,20 @@
     gives: ~S"""
     2
     """
+  },
+  %{
+    number: 170,
+    kind: :wart,
+    setup: :ram,
+    title: ~S"""
+    A table that could not be made, as there is no directory for it, is told of as deleted.
+    """,
+    run: ~S"""
+    mnesia:subscribe({table,schema}), {aborted,_}=mnesia:create_table(t1,[{disc_copies,[node()]}]),
+    [{Verb,element(1,What),element(2,What)} || {_,{Verb,What,_Id}} <- Flush()]
+    """,
+    gives: ~S"""
+    [{delete,schema,t1}]
+    """
   }
 ]

@@ -47,6 +47,8 @@ defmodule Magnesia.Interop.Program do
     File.chmod!(cookie_file, 0o400)
     epmd = "#{free_port()}"
     env = [{"HOME", folder}, {"ERL_EPMD_PORT", epmd}, {"ERL_EPMD_ADDRESS", "127.0.0.1"} | env]
+    # With another home there is no cargo to build it.
+    env = [{"MAGNESIA_NATIVE_PATH", Path.expand("priv/native/libmagnesia_nif.so")} | env]
     env = env ++ [{"ERL_LIBS", nil}, {"ERL_FLAGS", nil}, {"ERL_AFLAGS", nil}]
     {_, 0} = System.cmd("epmd", ["-daemon"], env: env)
 

@@ -24,6 +24,7 @@ defmodule Magnesia.Parity.Allowance do
       ordered_on_disc: @all,
       ets_activity: @all,
       record_validation: @all,
+      counter_events: @all,
       empty_specification: [:disc_only_copies],
       map_in_key: [:disc_only_copies],
       slice_limit: [:disc_only_copies],
@@ -42,9 +43,19 @@ defmodule Magnesia.Parity.Allowance do
   @doc "A script without what Mnesia does otherwise."
   @spec apply_to(Script.t(), Storage.storage()) :: Script.t()
   def apply_to(script, storage) do
-    Enum.reduce(names(storage), script, fn name, script ->
-      %{script | operations: Enum.map(script.operations, &changed(&1, needed(name, script)))}
+    Enum.reduce(names(storage), script, fn
+      :counter_events, script ->
+        hearing(script)
+
+      name, script ->
+        %{script | operations: Enum.map(script.operations, &changed(&1, needed(name, script)))}
     end)
+  end
+
+  # Events without the rows of before.
+  defp hearing(script) do
+    counts? = inspect(script.operations, limit: :infinity) =~ ":dirty_update_counter"
+    if counts?, do: %{script | hears: :simple}, else: script
   end
 
   defp needed(:ordered_on_disc, script) do
@@ -68,6 +79,11 @@ defmodule Magnesia.Parity.Allowance do
     create = {:call, :create_table, [:t1, [type: :ordered_set, ram_copies: [node()]]]}
     changes = for to <- [:disc_only_copies, :disc_copies], do: change(to)
     %Script{kind: :schema, operations: [create | changes]}
+  end
+
+  def shown(:counter_events) do
+    counts = for table <- [:s, :o], do: {:call, :dirty_update_counter, [table, :new, 1]}
+    %Script{kind: :data, operations: counts}
   end
 
   def shown(:record_validation) do

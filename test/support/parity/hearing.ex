@@ -14,7 +14,7 @@ defmodule Magnesia.Parity.Hearing do
   @spec begin(Script.t(), module) :: :ok
   def begin(script, subject) do
     for {table, number} <- Enum.with_index(Subject.table_names(), script.seed || 0) do
-      kind = if rem(number, 2) == 0, do: :detailed, else: :simple
+      kind = if rem(number, 2) == 0 and script.hears == :all, do: :detailed, else: :simple
       {:ok, _} = subject.subscribe({:table, table, kind})
     end
 

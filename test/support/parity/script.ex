@@ -19,6 +19,8 @@ defmodule Magnesia.Parity.Script do
 
   An activity of the kind `{:fragments, kind}` has the access module for fragmented tables.
 
+  It `hears` detailed events of every second table, or simple ones only.
+
   An argument `{:"$fun", name}` stands for a fun of `Magnesia.Parity.Interpreter`.
   """
 
@@ -27,11 +29,12 @@ defmodule Magnesia.Parity.Script do
   @type t :: %__MODULE__{
           seed: integer | nil,
           kind: :data | :schema | :duel | :access,
-          operations: [operation]
+          operations: [operation],
+          hears: :all | :simple
         }
 
   @enforce_keys [:kind, :operations]
-  defstruct [:seed, :kind, :operations]
+  defstruct [:seed, :kind, :operations, hears: :all]
 
   @tables %{
     s: {:set, :s, 3, []},
