@@ -110,7 +110,11 @@ defmodule Magnesia.Events do
 
   @doc "Watches what is wanted and was not there before: a table is new, or the database open."
   @spec refresh() :: :ok
-  def refresh, do: GenServer.cast(__MODULE__, :refresh)
+  def refresh do
+    GenServer.call(__MODULE__, :refresh, :infinity)
+  catch
+    :exit, _not_running -> :ok
+  end
 
   @impl true
   def init(_options) do
@@ -125,10 +129,9 @@ defmodule Magnesia.Events do
     {:reply, :ok, ref}
   end
 
-  @impl true
-  def handle_cast(:refresh, ref) do
+  def handle_call(:refresh, _from, ref) do
     for {:table, table, _scope} <- :pg.which_groups(@scope_of_groups), do: watch(table)
-    {:noreply, ref}
+    {:reply, :ok, ref}
   end
 
   @impl true
@@ -149,7 +152,7 @@ defmodule Magnesia.Events do
 
   def handle_info({ref, :leave, {:table, table, _scope}, _pids}, ref) do
     wanted = for scope <- [:local, :cluster], do: members({:table, table, scope}, :cluster)
-    if wanted == [[], []], do: Subscribers.unsubscribe(self(), {:table, table, :detailed})
+    _ = if wanted == [[], []], do: Subscribers.unsubscribe(self(), {:table, table, :detailed})
     {:noreply, ref}
   end
 

@@ -114,7 +114,7 @@ defmodule Magnesia.Log do
   def first(log), do: position(:magnesia.dirty_first(log))
 
   defp position(:"$end_of_table"), do: 0
-  defp position(number), do: number
+  defp position(number) when is_integer(number), do: number
 
   @doc """
   Some of the entries after a position, at most `limit` (1,000 at most in one answer); `[]` when
@@ -180,7 +180,7 @@ defmodule Magnesia.Log do
     in_transaction(fn -> marked(:magnesia.read(bookmarks(log), consumer, :write)) end)
   end
 
-  defp marked([{_, _, number}]), do: number
+  defp marked([{_, _, number}]) when is_integer(number), do: number
   defp marked([]), do: 0
 
   @doc """
@@ -228,11 +228,14 @@ defmodule Magnesia.Log do
     rules = [keep: {&(is_integer(&1) and &1 > 0), "how many entries to keep"}]
     Options.validate!(options, rules, "Magnesia.Log.trim/2")
     last = last(log)
-    marks = for {_consumer, number} <- consumers(log), do: number
+    marks = for {_consumer, number} when is_integer(number) <- consumers(log), do: number
     done = if marks == [], do: 0, else: Enum.min(marks)
-    kept = if options[:keep], do: last - options[:keep], else: 0
+    kept = kept(last, Keyword.get(options, :keep))
     trim_to(log, first(log), min(max(done, kept), last - 1), 0)
   end
+
+  defp kept(last, keep) when is_integer(keep), do: last - keep
+  defp kept(_last, nil), do: 0
 
   defp trim_to(log, first, upto, count) when first > 0 and first <= upto do
     last = min(first + @trimmed_together - 1, upto)

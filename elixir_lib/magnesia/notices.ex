@@ -25,13 +25,18 @@ defmodule Magnesia.Notices do
 
   @doc "The process that the event handler runs in."
   @spec process() :: pid() | nil
-  def process, do: Process.whereis(@name)
+  def process do
+    case Process.whereis(@name) do
+      pid when is_pid(pid) -> pid
+      _none -> nil
+    end
+  end
 
   @doc "Installs the event handler."
   @spec install() :: :ok
   def install do
     module = handler(Settings.get(:event_module))
-    if process() != nil and module not in handlers(), do: add(module)
+    _ = if process() != nil and module not in handlers(), do: add(module)
     :ok
   end
 
@@ -39,7 +44,7 @@ defmodule Magnesia.Notices do
   @spec remove() :: :ok
   def remove do
     if process() != nil do
-      for module <- handlers(), do: :gen_event.delete_handler(@name, module, :stopped)
+      Enum.each(handlers(), &:gen_event.delete_handler(@name, &1, :stopped))
     end
 
     :ok

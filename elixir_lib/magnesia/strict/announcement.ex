@@ -118,7 +118,7 @@ defmodule Magnesia.Strict.Announcement do
   @spec completed() :: :ok
   def completed do
     with [_ | _] <- Subscribers.of(:activity), {_, {:tid, _, _} = tid, _} <- Activity.state() do
-      Engine.publish([{:activity, {:mnesia_activity_event, {:complete, tid}}}])
+      :ok = Engine.publish([{:activity, {:mnesia_activity_event, {:complete, tid}}}])
     else
       _ -> :ok
     end
@@ -132,11 +132,12 @@ defmodule Magnesia.Strict.Announcement do
     with [_ | _] <- Subscribers.of_table(tab), {_, {:tid, _, _} = tid, _} <- Activity.state() do
       wanted = for {_pid, kind} <- Subscribers.of_table(tab), uniq: true, do: kind
 
-      Engine.publish(
-        for {kind, event} <- events.(tid), kind in wanted do
-          {{tab, kind}, {:mnesia_table_event, event}}
-        end
-      )
+      :ok =
+        Engine.publish(
+          for {kind, event} <- events.(tid), kind in wanted do
+            {{tab, kind}, {:mnesia_table_event, event}}
+          end
+        )
     else
       _ -> :ok
     end
