@@ -237,7 +237,8 @@ defmodule Magnesia.Log do
   defp kept(last, keep) when is_integer(keep), do: last - keep
   defp kept(_last, nil), do: 0
 
-  defp trim_to(log, first, upto, count) when first > 0 and first <= upto do
+  defp trim_to(log, first, upto, count)
+       when is_integer(first) and is_integer(upto) and first > 0 and first <= upto do
     last = min(first + @trimmed_together - 1, upto)
     delete = fn -> Enum.each(first..last, &:magnesia.delete(log, &1, :write)) end
     {:atomic, :ok} = :magnesia.transaction(delete)
