@@ -3,7 +3,8 @@ defmodule Magnesia.Database do
   The owner of the open database: opens and closes it and runs schema operations one at a time.
 
   An operation runs in a process of its own, as it may wait for locks and may call a user's fun;
-  the next one starts when that process is gone. The operation goes on when its caller dies.
+  the next one starts when that process is gone. The operation goes on when its caller dies, and
+  is ended, as those behind it are, when the database is closed: no stop waits for a transaction.
   Processes that wait for tables are answered from here. What an operation does, and to which
   table, is not known here.
   """
@@ -12,6 +13,7 @@ defmodule Magnesia.Database do
 
   alias Magnesia.Engine
   alias Magnesia.Events
+  alias Magnesia.Job
   alias Magnesia.Logs
   alias Magnesia.Notices
   alias Magnesia.Strict.Checkpoints
@@ -21,7 +23,7 @@ defmodule Magnesia.Database do
   alias Magnesia.Strict.Settings
   alias Magnesia.Subscribers
 
-  @typep job :: {GenServer.from(), (() -> term())}
+  @typep asked :: {:open | :close | :operation, GenServer.from(), (() -> term())}
 
   # What a timer of the VM takes; seven weeks.
   @longest_wait_ms 0xFFFFFFFF
@@ -40,12 +42,15 @@ defmodule Magnesia.Database do
 
   @doc "Opens the database; nothing happens when it is open."
   @spec open() :: :ok | {:error, term()}
-  def open, do: GenServer.call(__MODULE__, {:run, &do_open/0}, :infinity)
+  def open, do: GenServer.call(__MODULE__, {:run, :open, &do_open/0}, :infinity)
 
-  @doc "Closes the database after the operations that were asked for before."
+  @doc """
+  Closes the database. Operations that wait, for their turn, a lock or a user's fun, are aborted
+  with `{:node_not_running, node()}`; one that changes something is awaited.
+  """
   @spec close() :: :ok | {:error, term()}
   def close do
-    GenServer.call(__MODULE__, {:run, &do_close/0}, :infinity)
+    GenServer.call(__MODULE__, {:run, :close, &do_close/0}, :infinity)
   catch
     :exit, _ -> :ok
   end
@@ -62,12 +67,12 @@ defmodule Magnesia.Database do
   @spec run((() -> term())) :: term()
   def run(fun) do
     if running?() do
-      GenServer.call(__MODULE__, {:run, fun}, :infinity)
+      GenServer.call(__MODULE__, {:run, :operation, fun}, :infinity)
     else
-      {:aborted, {:node_not_running, node()}}
+      Job.not_running()
     end
   catch
-    :exit, _ -> {:aborted, {:node_not_running, node()}}
+    :exit, _ -> Job.not_running()
   end
 
   @doc "Waits until tables can be used, and answers those that cannot when the time is over."
@@ -93,8 +98,9 @@ defmodule Magnesia.Database do
   end
 
   @impl true
-  def handle_call({:run, fun}, from, state) do
-    {:noreply, next(%{state | queue: :queue.in({from, fun}, state.queue)})}
+  def handle_call({:run, kind, fun}, from, state) do
+    state = if kind == :close, do: end_operations(state), else: state
+    {:noreply, next(%{state | queue: :queue.in({kind, from, fun}, state.queue)})}
   end
 
   def handle_call({:wait, tables, timeout}, from, state) do
@@ -126,17 +132,29 @@ defmodule Magnesia.Database do
     {:noreply, %{state | waiters: waiters}}
   end
 
-  def handle_info({:DOWN, ref, :process, _pid, reason}, %{job: {ref, from}} = state) do
-    GenServer.reply(from, result(reason))
+  def handle_info({:DOWN, ref, _, pid, reason}, %{job: {_, from, {pid, ref, _} = job}} = state) do
+    GenServer.reply(from, Job.outcome(job, reason))
     {:noreply, next(%{state | job: nil, waiters: answer(state.waiters)})}
   end
 
   def handle_info(_message, state), do: {:noreply, state}
 
   @impl true
-  def terminate(reason, _state) do
-    if reason in [:normal, :shutdown] or match?({:shutdown, _}, reason), do: do_close()
+  def terminate(reason, state) do
+    if reason in [:normal, :shutdown] or match?({:shutdown, _}, reason) do
+      _ = end_operations(state)
+      await_operation(state.job)
+      do_close()
+    end
   end
+
+  defp await_operation({:operation, from, {pid, ref, _} = job}) do
+    receive do
+      {:DOWN, ^ref, :process, ^pid, reason} -> GenServer.reply(from, Job.outcome(job, reason))
+    end
+  end
+
+  defp await_operation(_open_or_close), do: :ok
 
   defp late(ref, timeout), do: Process.send_after(self(), {:late, ref}, timeout)
 
@@ -149,14 +167,17 @@ defmodule Magnesia.Database do
 
   defp next(state), do: state
 
-  @spec begin(job()) :: {reference(), GenServer.from()}
-  defp begin({from, fun}) do
-    {_pid, ref} = spawn_monitor(fn -> exit({:done, fun.()}) end)
-    {ref, from}
-  end
+  @spec begin(asked()) :: {atom(), GenServer.from(), Job.t()}
+  defp begin({kind, from, fun}), do: {kind, from, Job.start(fun)}
 
-  defp result({:done, result}), do: result
-  defp result(reason), do: {:aborted, {:transaction_crashed, reason}}
+  # What opens or closes the database takes no lock and calls nobody's fun.
+  defp end_operations(state) do
+    with {:operation, _from, job} <- state.job, do: Job.stop(job)
+    waiting = :queue.to_list(state.queue)
+    for {:operation, from, _fun} <- waiting, do: GenServer.reply(from, Job.not_running())
+    left = Enum.reject(waiting, &match?({:operation, _, _}, &1))
+    %{state | queue: :queue.from_list(left)}
+  end
 
   defp answer(waiters) when map_size(waiters) == 0, do: waiters
 

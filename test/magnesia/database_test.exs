@@ -87,6 +87,56 @@ defmodule Magnesia.DatabaseTest do
     assert :magnesia.dirty_index_read(:t, :a, :val) == [{:t, 1, :a}]
   end
 
+  test "a stop ends the operation that waits for a lock, and those behind it" do
+    {:atomic, :ok} = :magnesia.create_table(:t, [])
+    restarts = :magnesia.system_info(:transaction_restarts)
+    stuck = holder(fn -> :magnesia.write({:t, 1, :a}) end)
+    waiting = Task.async(fn -> :magnesia.delete_table(:t) end)
+    until(fn -> :magnesia.system_info(:transaction_restarts) > restarts end)
+    behind = Task.async(fn -> :magnesia.create_table(:u, []) end)
+    until(fn -> :queue.len(:sys.get_state(Magnesia.Database).queue) == 1 end)
+    stop_soon()
+    not_running = {:aborted, {:node_not_running, node()}}
+    assert Task.await_many([waiting, behind]) == [not_running, not_running]
+    send(stuck, :go)
+    assert :magnesia.start() == :ok
+    assert :magnesia.create_table(:t, []) == {:atomic, :ok}
+  end
+
+  test "a stop ends the operation whose fun never returns" do
+    {:atomic, :ok} = :magnesia.create_table(:t, [])
+    :magnesia.dirty_write({:t, 1, :a})
+    test = self()
+
+    endless = fn _ ->
+      send(test, :called)
+      receive do: (:never -> :ok)
+    end
+
+    waiting = Task.async(fn -> :magnesia.transform_table(:t, endless, [:key, :val]) end)
+    assert_receive :called, 30_000
+    stop_soon()
+    assert Task.await(waiting) == {:aborted, {:node_not_running, node()}}
+  end
+
+  test "the end of the application ends an operation that waits" do
+    {:atomic, :ok} = :magnesia.create_table(:t, [])
+    restarts = :magnesia.system_info(:transaction_restarts)
+    stuck = holder(fn -> :magnesia.write({:t, 1, :a}) end)
+    waiting = Task.async(fn -> :magnesia.delete_table(:t) end)
+    until(fn -> :magnesia.system_info(:transaction_restarts) > restarts end)
+    assert Application.stop(:magnesia) == :ok
+    assert Task.await(waiting) == {:aborted, {:node_not_running, node()}}
+    send(stuck, :go)
+    assert :magnesia.start() == :ok
+  end
+
+  # A stop that waits for more than the engine would never answer.
+  defp stop_soon do
+    stopping = Task.async(fn -> :magnesia.stop() end)
+    assert {:ok, :stopped} = Task.yield(stopping, 30_000) || Task.shutdown(stopping)
+  end
+
   test "an operation goes on when its caller dies" do
     {:atomic, :ok} = :magnesia.create_table(:t, [])
     restarts = :magnesia.system_info(:transaction_restarts)

@@ -9,6 +9,7 @@ defmodule Magnesia.Strict.Locks do
   import Magnesia.Strict.Failure
 
   alias Magnesia.Engine
+  alias Magnesia.Job
 
   @whole :______WHOLETABLE_____
   @stick :______STICK_____
@@ -93,9 +94,11 @@ defmodule Magnesia.Strict.Locks do
   @doc "Waits until the engine says that a lock may be asked for again."
   @spec await(integer()) :: term()
   def await(token) do
-    receive do
-      {:"$magnesia", ^token, outcome} -> outcome
-    end
+    Job.outside(fn ->
+      receive do
+        {:"$magnesia", ^token, outcome} -> outcome
+      end
+    end)
   end
 
   @doc "Leaves the fun because an older transaction holds what this one wants."

@@ -14,6 +14,7 @@ defmodule Magnesia.Strict.Transformation do
   import Magnesia.Strict.Failure
 
   alias Magnesia.Engine
+  alias Magnesia.Job
   alias Magnesia.Strict.Alteration
   alias Magnesia.Strict.Announcement
   alias Magnesia.Strict.Definition
@@ -91,17 +92,19 @@ defmodule Magnesia.Strict.Transformation do
   end
 
   defp add({:more, rows, cursor}, handle, next, fun) do
-    put(handle, change(rows, next, fun), next)
+    put(handle, changed(rows, next, fun), next)
     add(Engine.select_chunk_more(cursor, @chunk), handle, next, fun)
   end
 
-  defp add({:done, rows}, handle, next, fun), do: put(handle, change(rows, next, fun), next)
+  defp add({:done, rows}, handle, next, fun), do: put(handle, changed(rows, next, fun), next)
 
   defp add({:"$magnesia_error", reason}, _handle, next, _fun) do
     abort(reason, next.name, {:no_exists, next.name})
   end
 
   defp put(handle, rows, next), do: done(Engine.transform_rows(handle, rows), next.name)
+
+  defp changed(rows, next, fun), do: Job.outside(fn -> change(rows, next, fun) end)
 
   defp change(rows, next, fun) do
     for row <- rows, new = checked(fun.(row), row, next), new != :delete, do: new
