@@ -27,6 +27,7 @@ defmodule Magnesia.Parity.Duel do
 
     contents = Normal.term(Subject.contents(subject), subject)
     locks = {:value, locks_left(subject, :_, now() + @deadline)}
+    Enum.each(state.players, fn {_name, pid} -> remove(pid) end)
 
     Enum.reverse([
       entry([], :contents, {:value, contents}),
@@ -123,15 +124,19 @@ defmodule Magnesia.Parity.Duel do
     end
   end
 
-  defp kill(name, number, state) do
-    monitor = Process.monitor(state.players[name])
-    Process.unlink(state.players[name])
-    Process.exit(state.players[name], :kill)
+  # One that never answered still holds its locks.
+  defp remove(pid) do
+    monitor = Process.monitor(pid)
+    Process.unlink(pid)
+    Process.exit(pid, :kill)
 
     receive do
       {:DOWN, ^monitor, :process, _, _} -> :ok
     end
+  end
 
+  defp kill(name, number, state) do
+    remove(state.players[name])
     locks_left(state.subject, state.players[name], now() + @deadline)
     state = %{state | ended: [name | state.ended], waiting: Map.delete(state.waiting, name)}
     state |> note(number, {name, :kill}, :killed) |> resume(number)
