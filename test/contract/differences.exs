@@ -38,6 +38,10 @@
     reason: "only what could have been there is told of as deleted"
   },
   %{
+    quirk: 165,
+    reason: "only the object that is given is deleted, whatever stands in it"
+  },
+  %{
     quirk: 170,
     reason: "what never was is not told of as deleted"
   },

@@ -150,5 +150,22 @@
     gives: ~S"""
     {{atomic,[{b,1,c}]},[{b,1,c}]}
     """
+  },
+  %{
+    number: 165,
+    kind: :wart,
+    setup: :ram,
+    title: ~S"""
+    A map in an object to delete, its key apart, is a pattern: of a bag all objects of the key go
+    whose map holds as much, of a set the row.
+    """,
+    run: ~S"""
+    [mnesia:dirty_write({b,1,V})||V<-[#{},#{a=>1},x]], mnesia:dirty_write({s,1,#{a=>1}}),
+    {mnesia:dirty_delete_object({b,1,#{}}), Tx(fun()->mnesia:delete_object({s,1,#{}}) end),
+    mnesia:dirty_read(b,1), mnesia:dirty_read(s,1)}
+    """,
+    gives: ~S"""
+    {ok,{atomic,ok},[{b,1,x}],[]}
+    """
   }
 ]

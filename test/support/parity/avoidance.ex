@@ -15,6 +15,10 @@ defmodule Magnesia.Parity.Avoidance do
   # Steps in a set crash, or do not, where it holds equal numbers of both kinds.
   @stepping 148
 
+  # A map in an object to delete is a pattern, or a map.
+  @patterned 165
+
+  @deletes [:delete_object, :s_delete_object, :dirty_delete_object]
   @writes [:write, :s_write, :dirty_write]
 
   @doc "For each quirk that is avoided, operations that show it."
@@ -25,27 +29,64 @@ defmodule Magnesia.Parity.Avoidance do
     lock = {:call, :lock, [{:record, :s, 1}, :write]}
     stored = {:call, :dirty_write, [:s, {:s, 4, 1}]}
     write = {:call, :write, [{:s, 4.0, 1}]}
+    mapped = {:call, :dirty_write, [:s, {:s, 1, %{a: 1}}]}
     wrong = {:call, :write, [{:s, 1, 2, 3}]}
 
     [
       {@unchecked, [{:activity, {:activity, :ets}, [wrong], {:return, 1}}]},
       {@relocking, [transaction.([{:caught, inner}, lock], {:return, 1})]},
       {@stepping, [stored, transaction.([write, {:call, :next, [:s, 4]}], {:return, 1})]},
-      {@stepping, [stored, transaction.([write, {:walk, :activity, :next, :s}], {:return, 1})]}
+      {@stepping, [stored, transaction.([write, {:walk, :activity, :next, :s}], {:return, 1})]},
+      {@patterned, [mapped, {:call, :dirty_delete_object, [:s, {:s, 1, %{}}]}]},
+      {@patterned,
+       [mapped, transaction.([{:call, :delete_object, [{:s, 1, %{}}]}], {:return, 1})]}
     ]
   end
 
   @doc "Operations without what shows the quirks to avoid."
   @spec apply_to([Script.operation()], [pos_integer | String.t()]) :: [Script.operation()]
   def apply_to(operations, avoid) do
-    Enum.reduce([@unchecked, @relocking, @stepping], operations, fn quirk, operations ->
-      if quirk in avoid, do: without(quirk, operations), else: operations
+    Enum.reduce([@unchecked, @relocking, @stepping, @patterned], operations, fn quirk, left ->
+      if quirk in avoid, do: without(quirk, left), else: left
     end)
   end
 
   defp without(@unchecked, operations), do: Enum.map(operations, &unchecked(&1, :none))
   defp without(@relocking, operations), do: Enum.map(operations, &relocking/1)
   defp without(@stepping, operations), do: stepping(operations)
+  defp without(@patterned, operations), do: Enum.map(operations, &patterned/1)
+
+  defp patterned({:activity, kind, operations, ending}) do
+    {:activity, kind, Enum.map(operations, &patterned/1), ending}
+  end
+
+  defp patterned({:chunks, table, spec, limit, lock, between}) do
+    {:chunks, table, spec, limit, lock, Enum.map(between, &patterned/1)}
+  end
+
+  defp patterned({:caught, operation}), do: {:caught, patterned(operation)}
+
+  defp patterned({:call, delete, arguments}) when delete in @deletes do
+    {:call, delete, Enum.map(arguments, &object/1)}
+  end
+
+  defp patterned(operation), do: operation
+
+  defp object(record) when is_tuple(record) and tuple_size(record) > 2 do
+    [tag, key | values] = Tuple.to_list(record)
+    List.to_tuple([tag, key | Enum.map(values, &mapless/1)])
+  end
+
+  defp object(other), do: other
+
+  defp mapless(map) when is_map(map), do: :map
+  defp mapless([head | tail]), do: [mapless(head) | mapless(tail)]
+
+  defp mapless(tuple) when is_tuple(tuple) do
+    tuple |> Tuple.to_list() |> mapless() |> List.to_tuple()
+  end
+
+  defp mapless(other), do: other
 
   # Inside a transaction every activity is that transaction.
   defp unchecked({:activity, kind, operations, ending}, activity) do
