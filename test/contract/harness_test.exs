@@ -111,6 +111,12 @@ defmodule Magnesia.Contract.HarnessTest do
     assert one != Order.comparable(:exact, wrong.({:s, 1, 2}, {:s, 1}))
   end
 
+  test "an integer in the form of a larger one is the same integer" do
+    spec = :ets.match_spec_compile([{{:"$1"}, [], [[{:round, :"$1"}]]}])
+    large = :ets.match_spec_run([{-576_460_752_303_423_488.0}], spec)
+    assert Normal.term(large, :m) === [[-576_460_752_303_423_488]]
+  end
+
   test "a record that ends early differs" do
     entry = %{path: [1], operation: :x, mode: :exact, outcome: {:value, 1}}
     assert Comparison.first_difference([entry], [entry]) == nil

@@ -128,5 +128,11 @@ all = [{:_, [], [:"$_"]}]
   {:duel,
    [{:step, :a, call.(:s_write, [{:s, :y, 4}])}, {:step, :b, call.(:s_write, [{:s, :x, 4}])}]},
   {:duel, [{:step, :b, call.(:s_write, [{:s, :x, 4}])}, {:step, :a, call.(:wread, [{:s, :y}])}]},
-  {:data, [transaction.([call.(:lock, [{:record, :s, 1}, :sticky_write])])]}
+  {:data, [transaction.([call.(:lock, [{:record, :s, 1}, :sticky_write])])]},
+  # An integer that a match spec leaves in the form of a larger one.
+  {:data,
+   [
+     write.(:s, {:s, 1, -576_460_752_303_423_488.0}),
+     call.(:dirty_select, [:s, [{{:s, :_, :"$1"}, [], [{:round, :"$1"}]}]])
+   ]}
 ]

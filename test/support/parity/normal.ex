@@ -21,6 +21,11 @@ defmodule Magnesia.Parity.Normal do
   defp walk(<<_::bitstring>> = bits, _subject), do: bits
 
   defp walk(float, _subject) when is_float(float), do: zero(float, <<float::float>>)
+  # OTP leaves what `round` answers in a match spec in the form of a larger one than it is.
+  defp walk(large, _subject) when is_integer(large) and abs(large) > 0x7FFFFFFF do
+    large |> :erlang.term_to_binary() |> :erlang.binary_to_term()
+  end
+
   defp walk(pid, _subject) when is_pid(pid), do: :"$pid"
   defp walk(reference, _subject) when is_reference(reference), do: :"$ref"
   defp walk(port, _subject) when is_port(port), do: :"$port"
