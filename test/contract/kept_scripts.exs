@@ -129,6 +129,15 @@ all = [{:_, [], [:"$_"]}]
    [{:step, :a, call.(:s_write, [{:s, :y, 4}])}, {:step, :b, call.(:s_write, [{:s, :x, 4}])}]},
   {:duel, [{:step, :b, call.(:s_write, [{:s, :x, 4}])}, {:step, :a, call.(:wread, [{:s, :y}])}]},
   {:data, [transaction.([call.(:lock, [{:record, :s, 1}, :sticky_write])])]},
+  # Keys that are equal numbers have one lock in stock Mnesia's table of locks.
+  {:data,
+   [
+     transaction.([
+       call.(:write, [{:b, 1.0, :a}]),
+       call.(:wread, [{:b, 1}]),
+       call.(:system_info, [:held_locks])
+     ])
+   ]},
   # An integer that a match spec leaves in the form of a larger one.
   {:data,
    [

@@ -120,7 +120,7 @@ defmodule Magnesia.Parity.Interpreter do
 
   # A table that was stuck to its node by an earlier script shows fewer locks.
   defp mode({:call, :system_info, [:held_locks]}, _subject) do
-    if Process.get(:parity_sticky), do: :shape, else: :multiset
+    if Process.get(:parity_sticky), do: :shape, else: :locks
   end
 
   # Chunks after the one that used up the own writes hold whole rows, whatever the query says.
