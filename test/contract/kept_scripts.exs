@@ -143,5 +143,11 @@ all = [{:_, [], [:"$_"]}]
    [
      write.(:s, {:s, 1, -576_460_752_303_423_488.0}),
      call.(:dirty_select, [:s, [{{:s, :_, :"$1"}, [], [{:round, :"$1"}]}]])
+   ]},
+  # Rows that look like a stack.
+  {:data,
+   [
+     write.(:i, {:i, :a, 1, []}),
+     transaction.([{:chunks, :i, all, 1, :read, []}])
    ]}
 ]

@@ -242,8 +242,9 @@ defmodule Magnesia.Parity.Interpreter do
   defp follow(_key, _next, 0), do: [:"$endless"]
   defp follow(key, next, left), do: [key | follow(next.(key), next, left - 1)]
 
+  # Not a pair: of rows that look like a stack it would be an error with its stack.
   defp gather({rows, _more}, _subject, sizes, found, 0) do
-    {Enum.reverse([:"$endless" | sizes]), found ++ rows}
+    {:chunks, Enum.reverse([:"$endless" | sizes]), found ++ rows}
   end
 
   defp gather({rows, more}, subject, sizes, found, left) do
@@ -251,7 +252,7 @@ defmodule Magnesia.Parity.Interpreter do
     gather(subject.select(more), subject, sizes, found ++ rows, left - 1)
   end
 
-  defp gather(_end, _subject, sizes, found, _left), do: {Enum.reverse(sizes), found}
+  defp gather(_end, _subject, sizes, found, _left), do: {:chunks, Enum.reverse(sizes), found}
 
   defp slots(_subject, _table, @slot_limit, found), do: [:"$endless" | found]
 

@@ -151,11 +151,12 @@ defmodule Magnesia.Parity.Order do
       else: {:value, Normal.sorted(list, &elem(&1, 1))}
   end
 
-  def comparable(:chunks, {:value, {sizes, rows}}) do
+  def comparable(:chunks, {:value, {:chunks, sizes, rows}}) do
     {:value, {Enum.reject(sizes, &(&1 == 0)), Normal.sorted(rows)}}
   end
 
-  def comparable(:chunk_rows, {:value, {_sizes, rows}}), do: {:value, Normal.sorted(rows)}
+  def comparable(:chunk_rows, {:value, {:chunks, _sizes, rows}}),
+    do: {:value, Normal.sorted(rows)}
 
   def comparable(:transform, {:value, {:aborted, {text, table, fun, node, {why, old, new}}}})
       when is_tuple(old) and is_tuple(new) do
