@@ -55,7 +55,8 @@ report =
     limit: Keyword.get(options, :limit, 10),
     avoid: Map.keys(differences),
     generate: if(options[:access], do: &Generator.access_script/2, else: &Generator.script/2),
-    each: &IO.puts(Printer.finding(&1, :mnesia, other))
+    each: &IO.puts(Printer.finding(&1, :mnesia, other)),
+    reached: &IO.puts(Printer.reached(&1))
   )
 
 seconds = div(System.monotonic_time(:millisecond) - started, 1_000)

@@ -117,6 +117,12 @@ defmodule Magnesia.Contract.HarnessTest do
     assert Normal.term(large, :m) === [[-576_460_752_303_423_488]]
   end
 
+  test "a long run tells how far it is" do
+    test = self()
+    Runner.run(:mnesia, :mnesia, 50_000, 1, stretch: 1, reached: &send(test, {:reached, &1}))
+    assert_received {:reached, {1, 50_000}}
+  end
+
   test "a record that ends early differs" do
     entry = %{path: [1], operation: :x, mode: :exact, outcome: {:value, 1}}
     assert Comparison.first_difference([entry], [entry]) == nil

@@ -45,7 +45,8 @@ defmodule Magnesia.Contract.ScriptsTest do
     IO.puts("parity: #{count} scripts from MAGNESIA_SEED=#{seed}")
     quirks = Quirk.load(Path.join(__DIR__, "quirks"))
     {:ok, differences} = Differences.load(Path.join(__DIR__, "differences.exs"), quirks)
-    options = [limit: 3, avoid: Map.keys(differences)]
+    reached = &IO.puts(Printer.reached(&1))
+    options = [limit: 3, avoid: Map.keys(differences), reached: reached]
     report = Runner.run(:mnesia, :magnesia, seed, count, options)
     texts = Enum.map(report.findings, &Printer.finding(&1, :mnesia, :magnesia))
     assert texts == [], Enum.join(texts, "\n")

@@ -28,6 +28,10 @@ defmodule Magnesia.Parity.Printer do
     if Storage.aliases()[storage] == other, do: " HOT=1 STORAGE=#{storage}", else: ""
   end
 
+  @doc "How far a run is, for when it never ends; it goes on with the next seed."
+  @spec reached({pos_integer, integer}) :: String.t()
+  def reached({scripts, seed}), do: "parity: #{scripts} scripts done, the last was seed #{seed}"
+
   @doc "A script as Elixir code."
   @spec code(Script.t()) :: String.t()
   def code(script) do

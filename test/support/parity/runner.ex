@@ -8,6 +8,8 @@ defmodule Magnesia.Parity.Runner do
   alias Magnesia.Parity.{Comparison, Coverage, Generator, Interpreter, Script, Shrink, Subject}
   alias Magnesia.Parity.Vm
 
+  @stretch 1_000
+
   @type subject :: module | Vm.t()
 
   @type finding :: %{seed: integer, script: Script.t(), difference: Comparison.difference()}
@@ -23,7 +25,8 @@ defmodule Magnesia.Parity.Runner do
   Runs `count` scripts from `first_seed` on. Options: `limit`, how many findings are enough;
   `shrink`, how many runs shrinking one may take; `each`, a fun told every finding at once;
   `avoid`, quirks that differ on purpose; `rewrite`, a fun that takes other such things out;
-  `generate`, a fun that makes the script of a seed.
+  `generate`, a fun that makes the script of a seed; `reached`, a fun told the number of scripts
+  and the seed after every thousandth, or other `stretch`.
   """
   @spec run(subject, subject, integer, non_neg_integer, keyword) :: report
   def run(stock, other, first_seed, count, options \\ []) do
@@ -37,11 +40,14 @@ defmodule Magnesia.Parity.Runner do
       coverage: Coverage.new()
     }
 
+    stretch = Keyword.get(options, :stretch, @stretch)
+
     first_seed
     |> Stream.iterate(&(&1 + 1))
     |> Enum.take(count)
     |> Enum.reduce_while(report, fn seed, report ->
       report = try_seed(seed, stock, other, options, report)
+      if rem(report.scripts, stretch) == 0, do: told(options, :reached, {report.scripts, seed})
       enough? = length(report.findings) >= Keyword.get(options, :limit, 1)
       {if(enough?, do: :halt, else: :cont), report}
     end)
@@ -94,10 +100,12 @@ defmodule Magnesia.Parity.Runner do
       shrunk = Shrink.shrink(script, fails?, budget)
       difference = difference(shrunk, stock, other) || again
       finding = %{seed: script.seed, script: shrunk, difference: difference}
-      Keyword.get(options, :each, fn _ -> :ok end).(finding)
+      told(options, :each, finding)
       %{report | findings: [finding | report.findings]}
     end
   end
+
+  defp told(options, name, news), do: Keyword.get(options, name, fn _ -> :ok end).(news)
 
   defp what(nil), do: nil
   defp what(%{operation: {:call, function, _}}), do: function
