@@ -119,7 +119,8 @@ defmodule Magnesia.CacheTest do
       end
 
     watch(8, fn ->
-      assert Magnesia.Scan.size(:pages) <= most, line
+      # A size is summed over the table's parts while rows come and go, so one may be too large.
+      assert Enum.min(for _ <- 1..5, do: Magnesia.Scan.size(:pages)) <= most, line
       assert Cache.stats(:pages).bytes <= 4_000, line
     end)
 

@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use magnesia_database::{Database, DatabaseError};
 use magnesia_engine::apply::Op;
-use magnesia_engine::txn::{Overlay, OwnKey, OwnOp, merge};
+use magnesia_engine::schema::Kind;
+use magnesia_engine::txn::{Overlay, OwnKey, OwnOp};
 use magnesia_engine::{Table, TableError, counter};
 use magnesia_store::Lsn;
 use magnesia_term::{Atom, Row, View, packed};
@@ -122,7 +123,7 @@ impl<'a> Events<'a> {
             // A row that is deleted by name needs no look at what was there.
             let is_read = watch.is_detailed && !matches!(op, OwnOp::DeleteObject(_));
             let old = if is_read {
-                merge(table.definition().kind, &own.ops()[..at], stored.clone())
+                after(table.definition().kind, &own.ops()[..at], stored.clone())
             } else {
                 Vec::new()
             };
@@ -130,6 +131,24 @@ impl<'a> Events<'a> {
         }
         Ok(())
     }
+}
+
+/// The rows of a key after some operations, as the table does them: of a bag a row that is there
+/// already keeps its place.
+fn after(kind: Kind, ops: &[OwnOp], mut rows: Vec<Row>) -> Vec<Row> {
+    for op in ops {
+        match op {
+            OwnOp::Write(row) if kind == Kind::Bag => {
+                if !rows.iter().any(|there| there.is_identical(row)) {
+                    rows.push(row.clone());
+                }
+            }
+            OwnOp::Write(row) => rows = vec![row.clone()],
+            OwnOp::DeleteObject(row) => rows.retain(|there| !there.is_identical(row)),
+            OwnOp::Delete => rows.clear(),
+        }
+    }
+    rows
 }
 
 fn rows(table: &Table, key: &[u8]) -> Result<Vec<Row>, TableError> {

@@ -112,11 +112,19 @@ defmodule Magnesia.Parity.Interpreter do
       {[], _operation} -> :ok
       # One of two sides moves.
       {_events, {:call, :move_table, _}} -> :ok
-      # Quirk 170.
-      {[{[[{:delete, {:schema, _}, _}]], 0, _}], {:call, :create_table, _}} -> :ok
-      {events, _operation} -> log(entry(path, :events, :exact, {:value, events}))
+      {events, operation} -> log_events(Enum.reject(events, &unmade?(&1, operation)), path)
     end
   end
+
+  defp log_events([], _path), do: :ok
+  defp log_events(events, path), do: log(entry(path, :events, :exact, {:value, events}))
+
+  # Quirk 170.
+  defp unmade?({keys, 0, _last?}, {:call, :create_table, _}) do
+    Enum.all?(keys, &match?([{:delete, {:schema, _}, _}], &1))
+  end
+
+  defp unmade?(_events, _operation), do: false
 
   # A table that was stuck to its node by an earlier script shows fewer locks.
   defp mode({:call, :system_info, [:held_locks]}, _subject) do
