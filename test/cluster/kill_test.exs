@@ -78,9 +78,14 @@ defmodule Magnesia.Cluster.KillTest do
   end
 
   defp round(number, {peers, before}, tables, seed) do
+    # Where a table's storage differs from node to node, or the writer's node has no copy, Mnesia
+    # acknowledges before the other nodes have the commit.
+    alike = Enum.reject(tables, &(&1.family == :mixed))
+    holders = Enum.take(peers, 2)
+
     running =
-      for {peer, n} <- Enum.with_index(peers ++ peers) do
-        Field.write(peer, {number, n}, tables, :sync, seed)
+      for {peer, n} <- Enum.with_index(holders ++ holders) do
+        Field.write(peer, {number, n}, alike, :sync, seed)
       end
 
     :ok = Field.progress(running, 50 + :rand.uniform(200))

@@ -21,8 +21,8 @@
   %{
     name: :counter_events,
     reason:
-      "the event of a counter that begins, or would go below zero, has a zero for its old row: " <>
-        "Mnesia counts back from the new value, as nothing is lost where two begin a counter at once"
+      "the event of a counter that begins, or would go below zero, has an old row that Mnesia " <>
+        "counts back to: we answer the new value, so nothing is lost where two begin a counter"
   },
   %{
     name: :empty_specification,

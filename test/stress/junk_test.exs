@@ -22,8 +22,8 @@ defmodule Magnesia.Stress.JunkTest do
   @sided [:open, :attach, :dump_log, :sync_log, :log_info, :counters, :tables] ++
            [:schema_properties, :set_schema_properties]
   @not_public [:module_info, :__info__, :behaviour_info, :start_link, :child_spec] ++
-                [:start, :stop, :kill, :lkill, :create_schema, :delete_schema, :install_fallback] ++
-                [:wait, :wait_for_tables]
+                [:start, :stop, :kill, :lkill, :wait, :wait_for_tables] ++
+                [:create_schema, :delete_schema, :install_fallback]
 
   setup do
     seed = String.to_integer(System.get_env("MAGNESIA_SEED", "#{:rand.uniform(1_000_000_000)}"))

@@ -87,11 +87,29 @@ defmodule Magnesia.HotNodes do
   def kill_all(peers) do
     refs = for peer <- peers, do: {peer, Process.monitor(peer.pid)}
 
-    for signal <- ["-STOP", "-KILL"] do
-      {_, 0} = System.cmd("kill", [signal | Enum.map(peers, & &1.os_pid)])
-    end
-
+    :ok = signal("-STOP", peers)
+    Enum.each(peers, &await_halt(&1, System.monotonic_time(:millisecond) + @load_ms))
+    :ok = signal("-KILL", peers)
     Enum.each(refs, &await_death/1)
+  end
+
+  defp signal(name, peers) do
+    {_, 0} = System.cmd("kill", [name | Enum.map(peers, & &1.os_pid)])
+    :ok
+  end
+
+  # A thread may run on for some time where others want the processor.
+  defp await_halt(peer, deadline) do
+    halted? =
+      for stat <- Path.wildcard("/proc/#{peer.os_pid}/task/*/stat"), reduce: true do
+        halted? -> halted? and File.read!(stat) =~ ") T "
+      end
+
+    cond do
+      halted? -> :ok
+      System.monotonic_time(:millisecond) > deadline -> raise "#{peer.node} is not halted"
+      true -> await_halt(peer, deadline)
+    end
   end
 
   defp await_death({peer, ref}) do
