@@ -62,6 +62,7 @@ defmodule Magnesia.Job do
   defp leave(@outside, _place, fun), do: fun.()
   defp leave(_ended_or_told, _place, _fun), do: exit(:stopped)
 
+  @spec await_end() :: no_return()
   defp await_end do
     receive do
     after

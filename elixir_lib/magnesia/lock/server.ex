@@ -184,8 +184,12 @@ defmodule Magnesia.Lock.Server do
   defp timer(milliseconds, message), do: :erlang.start_timer(milliseconds, self(), message)
 
   # A message that is under way already finds another timer in its claim, or none.
-  defp cancel(nil), do: false
-  defp cancel(timer), do: :erlang.cancel_timer(timer)
+  defp cancel(nil), do: :ok
+
+  defp cancel(timer) do
+    _was_left = :erlang.cancel_timer(timer)
+    :ok
+  end
 
   defp now, do: System.monotonic_time(:millisecond)
 end
