@@ -16,7 +16,7 @@ defmodule Magnesia.Cluster.KillTest do
   setup do
     peers = HotNodes.start_all(for _ <- 1..3, do: [log: :critical])
     HotNodes.cluster(peers)
-    {:ok, peers: peers, seed: Field.seed(), rounds: Field.figure("MAGNESIA_CLUSTER_ROUNDS", 2)}
+    {:ok, peers: peers, seed: Field.seed(), rounds: Field.figure("MAGNESIA_CLUSTER_ROUNDS", 1)}
   end
 
   test "every acknowledged transaction is on every copy after a kill -9", context do
