@@ -68,13 +68,19 @@ defmodule Magnesia.Stress.JunkTest do
           do: {module, f, a}
 
     assert {:magnesia, :write, 3} in functions and length(functions) > 120
-    # What is printed goes nowhere.
+    # What is printed goes nowhere, and files of any name into a directory of their own.
+    there = Path.join(System.tmp_dir!(), "magnesia-junk-files-#{System.pid()}")
+    File.mkdir_p!(there)
+    on_exit(fn -> File.rm_rf!(there) end)
+
     capture_io(fn ->
-      for number <- 1..@calls do
-        watched({:public, seed + number}, fn ->
-          seeded(seed + number, fn -> public(pick(functions)) end)
-        end)
-      end
+      File.cd!(there, fn ->
+        for number <- 1..@calls do
+          watched({:public, seed + number}, fn ->
+            seeded(seed + number, fn -> public(pick(functions)) end)
+          end)
+        end
+      end)
     end)
 
     usable(context)
