@@ -63,7 +63,7 @@ defmodule Magnesia.Cluster.KillTest do
     running =
       [Field.write(victim, {number, 0}, alike(tables), :sync, seed)] ++
         for {peer, n} <- Enum.with_index(others ++ others, 1) do
-          Field.write(peer, {number, n}, tables, :all, seed)
+          Field.write(peer, {number, n}, tables, :transactions, seed)
         end
 
     :ok = Field.progress(running, 50 + :rand.uniform(200))
