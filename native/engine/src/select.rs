@@ -411,6 +411,21 @@ fn candidate_keys<'s>(table: &Table, spec: &'s Spec) -> Vec<&'s [u8]> {
     keys
 }
 
+/// Bytes that begin all keys at an end of a range; none for an open end.
+fn bytes_at(edge: &Edge) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(64);
+    match edge {
+        Edge::Open => return None,
+        Edge::At { term, .. } => key::encode(term, Flavour::Numeric, &mut bytes),
+        Edge::Prefix {
+            arity,
+            elements,
+            count,
+        } => prefix_bytes(*arity, elements, *count, &mut bytes),
+    }
+    Some(bytes)
+}
+
 /// Where a walk over a range begins.
 fn start_of(table: &Table, range: &Range, direction: Direction) -> Option<Position> {
     if !table.body().is_tree() {
@@ -420,20 +435,9 @@ fn start_of(table: &Table, range: &Range, direction: Direction) -> Option<Positi
         Direction::Up => (&range.lower, true),
         Direction::Down => (&range.upper, false),
     };
-    let mut bytes = Vec::with_capacity(64);
-    match edge {
-        Edge::Open => return None,
-        Edge::At { term, .. } => key::encode(term, Flavour::Numeric, &mut bytes),
-        Edge::Prefix {
-            arity,
-            elements,
-            count,
-        } => {
-            prefix_bytes(*arity, elements, *count, &mut bytes);
-            if !is_up {
-                bytes.push(0xff);
-            }
-        }
+    let mut bytes = bytes_at(edge)?;
+    if !is_up && matches!(edge, Edge::Prefix { .. }) {
+        bytes.push(0xff);
     }
     Some(Position(At::Tree(TreePosition::From(Key::from_bytes(
         &bytes,

@@ -6,9 +6,9 @@
 //!
 //! Never here: rows of single values, the choice between an index and the keys.
 
-use magnesia_term::key::{self, Flavour, LongKey};
+use magnesia_term::key::LongKey;
 
-use super::{Run, Way, prefix_bytes};
+use super::{Run, Way, bytes_at};
 use crate::error::TableError;
 use crate::index::Holds;
 use crate::pattern::{Edge, Spec};
@@ -34,21 +34,6 @@ pub(super) fn index_of(table: &Table, spec: &Spec) -> Option<usize> {
         .filter_map(|position| Some((ends(position)?, position)))
         .reduce(|best, other| if other.0 > best.0 { other } else { best })
         .map(|(_, position)| position)
-}
-
-/// Bytes that begin all entries at an end of a range; none for an open end.
-fn bytes_at(edge: &Edge) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(64);
-    match edge {
-        Edge::Open => return None,
-        Edge::At { term, .. } => key::encode(term, Flavour::Numeric, &mut bytes),
-        Edge::Prefix {
-            arity,
-            elements,
-            count,
-        } => prefix_bytes(*arity, elements, *count, &mut bytes),
-    }
-    Some(bytes)
 }
 
 impl Run<'_> {

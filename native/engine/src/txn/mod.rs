@@ -8,7 +8,8 @@
 
 pub mod overlay;
 
-pub use overlay::{Overlay, OwnKey, OwnOp, OwnTable, merge};
+use overlay::merge;
+pub use overlay::{Overlay, OwnKey, OwnOp, OwnTable};
 
 use std::sync::Arc;
 

@@ -289,7 +289,7 @@ impl Overlay {
 
 /// What a read of one key shows: the stored rows seen through the operations on that key.
 #[must_use]
-pub fn merge(kind: Kind, ops: &[OwnOp], stored: Vec<Row>) -> Vec<Row> {
+pub(super) fn merge(kind: Kind, ops: &[OwnOp], stored: Vec<Row>) -> Vec<Row> {
     match (kind, ops.last()) {
         (_, None) => stored,
         (Kind::Bag, _) => merge_bag(ops, stored),
