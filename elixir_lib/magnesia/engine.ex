@@ -494,15 +494,21 @@ defmodule Magnesia.Engine do
 
   @doc "Opens a level inside the transaction."
   @spec tx_nest(context()) :: :ok | failure()
-  def tx_nest(ctx), do: Native.tx_nest(ctx)
+  def tx_nest(ctx) do
+    with :large <- Native.tx_nest(ctx), do: Native.tx_nest_large(ctx)
+  end
 
   @doc "Closes the innermost level and keeps its writes."
   @spec tx_merge(context()) :: :ok | failure()
-  def tx_merge(ctx), do: Native.tx_merge(ctx)
+  def tx_merge(ctx) do
+    with :large <- Native.tx_merge(ctx), do: Native.tx_merge_large(ctx)
+  end
 
   @doc "Closes the innermost level and drops its writes; locks stay."
   @spec tx_undo(context()) :: :ok | failure()
-  def tx_undo(ctx), do: Native.tx_undo(ctx)
+  def tx_undo(ctx) do
+    with :large <- Native.tx_undo(ctx), do: Native.tx_undo_large(ctx)
+  end
 
   @doc "Commits."
   @spec tx_commit(context(), boolean()) :: :ok | :large | {:wait, integer()} | failure()

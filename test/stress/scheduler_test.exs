@@ -106,7 +106,17 @@ defmodule Magnesia.Stress.SchedulerTest do
           assert {:atomic, _} = :magnesia.sync_transaction(fn -> write(:disc, 10_000) end)
           assert {:atomic, _} = :magnesia.transaction(fn -> write(:churn, 10_000) end)
           give_up = fn -> write(:disc, 100_000) == :ok && :magnesia.abort(:enough) end
+          inner = fn -> :magnesia.write({:churn, 1, 1}) end
+
+          levels = fn ->
+            write(:disc, 100_000)
+            assert :magnesia.transaction(inner) == {:atomic, :ok}
+            assert :magnesia.transaction(fn -> :magnesia.abort(:inner) end) == {:aborted, :inner}
+            :magnesia.abort(:enough)
+          end
+
           assert {:aborted, :enough} = :magnesia.transaction(give_up)
+          assert {:aborted, :enough} = :magnesia.transaction(levels)
         end)
 
         in_process(fn ->

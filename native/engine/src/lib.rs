@@ -21,6 +21,7 @@ pub mod index;
 pub mod limits;
 pub mod locks;
 pub mod pattern;
+mod pieces;
 pub mod rows;
 pub mod schema;
 pub mod select;

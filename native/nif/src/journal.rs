@@ -189,7 +189,6 @@ pub(crate) fn logged(
         if is_log
             && !own_table
                 .keys()
-                .iter()
                 .any(|key| key.ops().iter().any(is_unnumbered))
         {
             continue;
@@ -248,11 +247,7 @@ fn add_entries(
     let first = first_of(logged, at)?;
     let log = own.table();
     logged.own.remove_unless(log.id(), |op| !is_unnumbered(op));
-    for op in own
-        .keys()
-        .iter()
-        .flat_map(magnesia_engine::txn::OwnKey::ops)
-    {
+    for op in own.keys().flat_map(magnesia_engine::txn::OwnKey::ops) {
         if let OwnOp::Write(row) = op
             && is_unnumbered(op)
         {

@@ -7,6 +7,7 @@
 //! Never here: waiting (the host waits), the log, terms of a host.
 
 pub mod overlay;
+mod places;
 
 use overlay::merge;
 pub use overlay::{Overlay, OwnKey, OwnOp, OwnTable};

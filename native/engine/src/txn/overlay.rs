@@ -7,13 +7,14 @@
 //! Never here: locks, stored rows, the log.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use magnesia_term::{Atom, Row, order};
+use magnesia_term::{Atom, Row, hash, order};
 use smallvec::SmallVec;
 
+use super::places::Places;
 use crate::apply::Op;
+use crate::pieces::Pieces;
 use crate::schema::Kind;
 use crate::table::Table;
 
@@ -96,18 +97,16 @@ impl OwnKey {
 #[derive(Clone)]
 pub struct OwnTable {
     table: Arc<Table>,
-    keys: SmallVec<[OwnKey; 1]>,
+    keys: Pieces<OwnKey, 1>,
     /// Where a key is in `keys`, once there are many.
     places: Option<Box<Places>>,
 }
-
-type Places = HashMap<Box<[u8]>, usize, foldhash::fast::RandomState>;
 
 impl OwnTable {
     fn new(table: Arc<Table>) -> Self {
         Self {
             table,
-            keys: SmallVec::new(),
+            keys: Pieces::default(),
             places: None,
         }
     }
@@ -119,15 +118,14 @@ impl OwnTable {
     }
 
     /// The keys with operations, in the order of their first one.
-    #[must_use]
-    pub fn keys(&self) -> &[OwnKey] {
-        &self.keys
+    pub fn keys(&self) -> impl DoubleEndedIterator<Item = &OwnKey> {
+        self.keys.iter()
     }
 
     fn place(&self, key: &[u8]) -> Option<usize> {
         let key = order::canonical(key);
         match &self.places {
-            Some(places) => places.get(&*key).copied(),
+            Some(places) => places.find(hash::hash(&key), |at| self.keys[at].key() == &*key),
             None => self.keys.iter().position(|own| own.key() == &*key),
         }
     }
@@ -158,14 +156,13 @@ impl OwnTable {
             ops: SmallVec::new(),
         });
         if let Some(places) = &mut self.places {
-            places.insert(self.keys[at].key().into(), at);
+            places.add(hash::hash(self.keys[at].key()), at);
         } else if self.keys.len() > SEARCHED_KEYS_MAX {
-            let known = self
-                .keys
-                .iter()
-                .enumerate()
-                .map(|(at, own)| (own.key().into(), at));
-            self.places = Some(Box::new(known.collect()));
+            let mut places = Places::default();
+            for (at, own) in self.keys.iter().enumerate() {
+                places.add(hash::hash(own.key()), at);
+            }
+            self.places = Some(Box::new(places));
         }
         at
     }
@@ -246,7 +243,7 @@ impl Overlay {
     /// Forgets the operations on a table that `is_kept` does not keep.
     pub fn remove_unless(&mut self, table: u32, is_kept: impl Fn(&OwnOp) -> bool) {
         for own in self.tables.iter_mut().filter(|own| own.table.id() == table) {
-            for key in &mut own.keys {
+            for key in own.keys.iter_mut() {
                 key.ops.retain(|op| is_kept(op));
             }
         }

@@ -18,8 +18,11 @@ use crate::{atoms, change, mail, record, reply, sink, slice, state};
 nif!("tx_new", 0, Normal, tx_new);
 nif!("tx_begin", 1, Normal, tx_begin);
 nif!("tx_nest", 1, Normal, tx_nest);
+nif!("tx_nest_large", 1, DirtyCpu, tx_nest_large);
 nif!("tx_merge", 1, Normal, tx_merge);
+nif!("tx_merge_large", 1, DirtyCpu, tx_merge_large);
 nif!("tx_undo", 1, Normal, tx_undo);
+nif!("tx_undo_large", 1, DirtyCpu, tx_undo_large);
 nif!("tx_commit", 2, Normal, tx_commit);
 nif!("tx_commit_large", 2, DirtyIo, tx_commit_large);
 nif!("tx_abort", 1, Normal, tx_abort);
@@ -70,29 +73,58 @@ fn tx_begin<'a>(env: Env<'a>, [context]: [Term<'a>; 1]) -> Term<'a> {
 }
 
 fn tx_nest<'a>(env: Env<'a>, [context]: [Term<'a>; 1]) -> Term<'a> {
-    slots::with_running(env, context, |running| {
-        running.transaction.nest();
-        atoms::ok().encode(env)
-    })
+    of_small(env, context, nest)
+}
+
+fn tx_nest_large<'a>(env: Env<'a>, [context]: [Term<'a>; 1]) -> Term<'a> {
+    slots::with_running(env, context, |running| nest(env, running))
+}
+
+/// The own writes are copied, so that they can be had back.
+fn nest<'a>(env: Env<'a>, running: &mut Running) -> Term<'a> {
+    running.transaction.nest();
+    atoms::ok().encode(env)
 }
 
 fn tx_merge<'a>(env: Env<'a>, [context]: [Term<'a>; 1]) -> Term<'a> {
-    slots::with_running(env, context, |running| {
-        running.transaction.merge();
-        running
-            .database
-            .engine()
-            .counters()
-            .commits
-            .fetch_add(1, Ordering::Relaxed);
-        atoms::ok().encode(env)
-    })
+    of_small(env, context, merge)
+}
+
+fn tx_merge_large<'a>(env: Env<'a>, [context]: [Term<'a>; 1]) -> Term<'a> {
+    slots::with_running(env, context, |running| merge(env, running))
+}
+
+fn merge<'a>(env: Env<'a>, running: &mut Running) -> Term<'a> {
+    running.transaction.merge();
+    let counters = running.database.engine().counters();
+    counters.commits.fetch_add(1, Ordering::Relaxed);
+    atoms::ok().encode(env)
 }
 
 fn tx_undo<'a>(env: Env<'a>, [context]: [Term<'a>; 1]) -> Term<'a> {
+    of_small(env, context, undo)
+}
+
+fn tx_undo_large<'a>(env: Env<'a>, [context]: [Term<'a>; 1]) -> Term<'a> {
+    slots::with_running(env, context, |running| undo(env, running))
+}
+
+fn undo<'a>(env: Env<'a>, running: &mut Running) -> Term<'a> {
+    running.transaction.undo();
+    atoms::ok().encode(env)
+}
+
+/// Does what takes as long as there are own writes, unless they are many.
+fn of_small<'a>(
+    env: Env<'a>,
+    context: Term<'a>,
+    work: fn(Env<'a>, &mut Running) -> Term<'a>,
+) -> Term<'a> {
     slots::with_running(env, context, |running| {
-        running.transaction.undo();
-        atoms::ok().encode(env)
+        if running.is_large() {
+            return atoms::large().encode(env);
+        }
+        work(env, running)
     })
 }
 
@@ -552,7 +584,7 @@ fn tx_own<'a>(env: Env<'a>, arguments: [Term<'a>; 2]) -> Term<'a> {
 fn tx_own_large<'a>(env: Env<'a>, [context, name]: [Term<'a>; 2]) -> Term<'a> {
     with_own(env, context, name, |of| {
         let mut list = raw::nil_word();
-        for own_key in of.keys().iter().rev() {
+        for own_key in of.keys().rev() {
             let key = sink::term(env, own_key.key(), None);
             for op in own_key.ops().iter().rev() {
                 let (op, value) = own_words(env, of.table(), key, op);
