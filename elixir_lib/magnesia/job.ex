@@ -65,8 +65,7 @@ defmodule Magnesia.Job do
   @spec await_end() :: no_return()
   defp await_end do
     receive do
-    after
-      :infinity -> :ok
+      {@key, :never} -> exit(:stopped)
     end
   end
 
