@@ -11,6 +11,7 @@ defmodule Magnesia.OwnRowsTest do
   alias Magnesia.Strict.Own
 
   @games 4_000
+  @measures 5
 
   describe "merging" do
     test "gives what each operation in turn gives" do
@@ -61,7 +62,9 @@ defmodule Magnesia.OwnRowsTest do
   defp chunks(:"$end_of_table", count), do: count
   defp chunks({rows, next}, count), do: chunks(:magnesia.select(next), count + length(rows))
 
-  # Half of the rows are stored before, half of those are written again.
+  # Half of the rows are stored before, half of those are written again. The engine charges the
+  # time of its slices, the VM that of its collections: what is measured may be more than the
+  # work whenever the machine is busy, never less, so the least of some measures counts.
   defp assert_linear(kind, query, key) do
     [small, large] =
       for size <- [1_000, 4_000] do
@@ -69,23 +72,29 @@ defmodule Magnesia.OwnRowsTest do
         {:atomic, :ok} = :magnesia.create_table(table, type: kind)
         for n <- 1..size, do: :ok = :magnesia.dirty_write({table, key.(n), n})
 
-        {:atomic, {count, work}} =
+        {:atomic, {counts, work}} =
           :magnesia.transaction(fn ->
             for n <- div(size, 2)..(div(size, 2) + size) do
               :ok = :magnesia.write({table, key.(n), n})
             end
 
-            {:reductions, before} = Process.info(self(), :reductions)
-            count = query.(table)
-            {:reductions, later} = Process.info(self(), :reductions)
-            {count, later - before}
+            measures = for _ <- 1..@measures, do: measure(query, table)
+            {counts, works} = Enum.unzip(measures)
+            {Enum.uniq(counts), Enum.min(works)}
           end)
 
-        assert count == size + div(size, 2)
+        assert counts == [size + div(size, 2)]
         work
       end
 
     assert large < 6 * small, "#{small} reductions, then #{large} for four times as much"
+  end
+
+  defp measure(query, table) do
+    {:reductions, before} = Process.info(self(), :reductions)
+    count = query.(table)
+    {:reductions, later} = Process.info(self(), :reductions)
+    {count, later - before}
   end
 
   # Few keys, some of them equal and not the same.
