@@ -164,6 +164,17 @@ defmodule Magnesia.InformationTest do
       assert without_values(printed(fn -> :magnesia.schema(:s) end)) ==
                without_values(printed(fn -> :mnesia.schema(:s) end))
     end
+
+    test "a name that no table can have is printed, unless it is huge" do
+      for name <- ["é", "x", {:ключ, [1.5]}, String.to_atom(String.duplicate("я", 255))] do
+        same(fn m -> printed(fn -> m.schema(name) end) end)
+      end
+
+      for name <- [:binary.copy("x", 10_000), Bitwise.bsl(1, 100_000), Enum.to_list(1..10_000)] do
+        assert printed(fn -> assert :magnesia.schema(name) == :ok end) =~
+                 ~r/^-- Properties for \(a term of \d+ bytes\) table --- $/m
+      end
+    end
   end
 
   describe "stopped" do

@@ -13,6 +13,9 @@ defmodule Magnesia.Strict.Status do
   alias Magnesia.Strict.SystemItems
   alias Magnesia.Strict.TableItems
 
+  # External bytes above those of any name of a table.
+  @name_bytes_max 2000
+
   @doc "Prints a page on the database's state."
   @spec info() :: :ok
   def info do
@@ -49,13 +52,21 @@ defmodule Magnesia.Strict.Status do
   end
 
   defp print(tab, properties) do
-    line(~c"-- Properties for ~tw table --- ~n", [tab])
+    line(~c"-- Properties for ~ts table --- ~n", [name(tab)])
 
     for {item, value} <- properties, item != :cstruct do
       line(~c"~-20tw -> ~tp~n", [item, value])
     end
 
     line(~c"~n", [])
+  end
+
+  # The digits of a large number or binary would take seconds.
+  defp name(tab) do
+    case :erlang.external_size(tab) do
+      bytes when bytes > @name_bytes_max -> ~c"(a term of #{bytes} bytes)"
+      _bytes -> :io_lib.format(~c"~tw", [tab])
+    end
   end
 
   defp locks do
