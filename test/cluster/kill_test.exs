@@ -61,7 +61,7 @@ defmodule Magnesia.Cluster.KillTest do
     others = peers -- [victim]
 
     running =
-      [Field.write(victim, {number, 0}, alike(tables), :sync, seed)] ++
+      [Field.write(victim, {number, 0}, tables, :sync, seed)] ++
         for {peer, n} <- Enum.with_index(others ++ others, 1) do
           Field.write(peer, {number, n}, tables, :transactions, seed)
         end
@@ -82,7 +82,7 @@ defmodule Magnesia.Cluster.KillTest do
 
     running =
       for {peer, n} <- Enum.with_index(holders ++ holders) do
-        Field.write(peer, {number, n}, alike(tables), :sync, seed)
+        Field.write(peer, {number, n}, tables, :sync, seed)
       end
 
     :ok = Field.progress(running, 50 + :rand.uniform(200))
@@ -96,8 +96,4 @@ defmodule Magnesia.Cluster.KillTest do
     before = Map.drop(before, Enum.map(memory, & &1.name))
     {peers, Map.merge(empty, Field.rest(peers, kept, before, writers, true))}
   end
-
-  # Where a table's storage differs from node to node, or the writer's node has no copy, Mnesia
-  # acknowledges before the other nodes have the commit.
-  defp alike(tables), do: Enum.reject(tables, &(&1.family == :mixed))
 end

@@ -73,6 +73,7 @@ defmodule Magnesia.Cluster.Field do
       seed: seed,
       tables: tables,
       levels: Script.levels(levels),
+      across?: levels != :sync,
       journal: journal
     }
 
