@@ -672,7 +672,9 @@ defmodule Magnesia do
   (`Magnesia.Unique`); `record_name`, what stands first in a row (the table's name);
   `access_mode`, `load_order`, `majority`, `local_content`, `user_properties`,
   `storage_properties` as in Mnesia; for `storage` also lists of nodes under `ram_copies`,
-  `disc_copies`, `disc_only_copies`, of which an empty one is an error.
+  `disc_copies`, `disc_only_copies`, of which an empty one is an error; `frag_properties` as in
+  Mnesia, each fragment stored as the table is unless the properties count copies themselves
+  (rows of fragments are reached in `:magnesia.activity(kind, fun, [], :mnesia_frag)`).
 
   Errors: `{:already_exists, table}`, `{:bad_type, table, :disc_copies, node}` when the database
   has no directory, `:nested_transaction` inside a transaction.

@@ -34,6 +34,12 @@ defmodule Magnesia.Log do
   alias Magnesia.SchemaError
 
   @attributes [:number, :verb, :table, :data, :first]
+  @storages %{
+    ram: :ram_copies,
+    disc: :disc_copies,
+    ram_copies: :ram_copies,
+    disc_copies: :disc_copies
+  }
   @chunk 1_000
   @trimmed_together 500
 
@@ -57,18 +63,18 @@ defmodule Magnesia.Log do
 
   @doc """
   Makes a log and gives it to tables. Options: `:tables`, a list of tables, and `:storage`,
-  `:disc_copies` (the default where the database has a directory) or `:ram_copies`. A log that is
-  there stays, and the tables are added to it.
+  `:disc` (the default where the database has a directory) or `:ram`, also by Mnesia's names
+  `:disc_copies` and `:ram_copies`. A log that is there stays, and the tables are added to it.
   """
   @spec create(atom(), keyword()) :: answer()
   def create(log, options \\ []) do
     rules = [
       tables: {&is_list/1, "a list of tables"},
-      storage: {&(&1 in [:ram_copies, :disc_copies]), ":ram_copies or :disc_copies"}
+      storage: {&is_map_key(@storages, &1), ":ram or :disc"}
     ]
 
     Options.validate!(options, rules, "Magnesia.Log.create/2")
-    storage = options[:storage] || default_storage()
+    storage = @storages[options[:storage]] || default_storage()
     own = [attributes: @attributes, type: :ordered_set, user_properties: [Logs.property(log)]]
 
     with :ok <- ensure(log, [{storage, [node()]} | own]),

@@ -24,6 +24,10 @@ defmodule Magnesia.Tables do
 
   @storages [ram: :ram_copies, disc: :disc_copies, disc_only: :disc_only_copies]
   @copies Keyword.values(@storages)
+  # How many copies of each kind a fragment has.
+  @counts for copies <- @copies, do: {copies, :"n_#{copies}"}
+  @fragment_keys [:node_pool, :n_fragments, :foreign_key, :hash_module, :hash_state] ++
+                   [:n_external_copies | Keyword.values(@counts)]
 
   defp rules do
     list = {&is_list/1, "a list"}
@@ -43,7 +47,8 @@ defmodule Magnesia.Tables do
       majority: {&is_boolean/1, "true or false"},
       local_content: {&is_boolean/1, "true or false"},
       user_properties: list,
-      storage_properties: list
+      storage_properties: list,
+      frag_properties: list
     ]
   end
 
@@ -118,7 +123,15 @@ defmodule Magnesia.Tables do
         {is, wanted} = {Map.fetch!(definition, field), Keyword.get(options, field, default)},
         is != wanted do
       {field, is, wanted}
-    end ++ unique(definition, options) ++ stored(definition, options)
+    end ++
+      unique(definition, options) ++
+      stored(definition, options) ++ fragmented(definition, options)
+  end
+
+  # Fragments come and go while the table is used: their number is no difference.
+  defp fragmented(definition, options) do
+    {is, wanted} = {definition.frag_properties, Keyword.get(options, :frag_properties, [])}
+    if is == [] == (wanted == []), do: [], else: [{:frag_properties, is, wanted}]
   end
 
   defp unique(definition, options) do
@@ -152,6 +165,10 @@ defmodule Magnesia.Tables do
     words = "#{place}: unique: table #{inspect(table)} has, beside its key, no attribute"
     if unknown, do: Options.unknown!(words, unknown, tl(names))
 
+    for {key, _value} <- options[:frag_properties] || [], key not in @fragment_keys do
+      Options.unknown!("#{place}: frag_properties: there is no property", key, @fragment_keys)
+    end
+
     Unique.expand(options)
   end
 
@@ -160,7 +177,26 @@ defmodule Magnesia.Tables do
   defp strict(options) do
     {storage, options} = Keyword.pop(options, :storage)
     options = Keyword.put_new(options, :attributes, [:key, :value])
-    if storage, do: [{@storages[storage], [node()]} | options], else: options
+    spread(if storage, do: [{@storages[storage], [node()]} | options], else: options)
+  end
+
+  # Fragments get their copies by numbers, and beside those Mnesia passes lists of nodes over.
+  defp spread(options) do
+    properties = options[:frag_properties]
+
+    if properties in [nil, []] or not pairs?(properties) or counted?(properties) do
+      options
+    else
+      counts = for {kind, count} <- @counts, nodes = options[kind], do: {count, length(nodes)}
+      Keyword.put(options, :frag_properties, properties ++ counts)
+    end
+  end
+
+  # The one tuple of four that guides have instead is read, with its lists, by the strict module.
+  defp pairs?(properties), do: Enum.all?(properties, &match?({_key, _value}, &1))
+
+  defp counted?(properties) do
+    Enum.any?([:n_external_copies | Keyword.values(@counts)], &List.keymember?(properties, &1, 0))
   end
 
   defp create_in(table, options) do

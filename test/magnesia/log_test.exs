@@ -98,6 +98,25 @@ defmodule Magnesia.LogTest do
     end
   end
 
+  @tag :disc
+  test "a log's storage goes by the friendly names and by Mnesia's" do
+    for {name, storage} <- [
+          ram: :ram_copies,
+          disc: :disc_copies,
+          ram_copies: :ram_copies,
+          disc_copies: :disc_copies
+        ] do
+      log = :"log_#{name}"
+      assert Log.create(log, storage: name) == :ok
+      assert :magnesia.table_info(log, :storage_type) == storage
+      assert :magnesia.table_info(:"#{log}_bookmarks", :storage_type) == storage
+    end
+
+    assert_raise ArgumentError, ~r/storage must be :ram or :disc, not :disk/, fn ->
+      Log.create(:log, storage: :disk)
+    end
+  end
+
   defp write(writer, count) do
     :rand.seed(:exsss, {writer, 7, 7})
 

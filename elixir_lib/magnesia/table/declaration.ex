@@ -38,7 +38,8 @@ defmodule Magnesia.Table.Declaration do
     :disc_copies,
     :disc_only_copies,
     :user_properties,
-    :storage_properties
+    :storage_properties,
+    :frag_properties
   ]
 
   defp rules do
