@@ -62,6 +62,7 @@ defmodule Magnesia.Rows do
   @spec put(table(), row()) :: {:ok, row()}
   def put(table, row) do
     {name, shape} = Shape.of(table)
+    row = Shape.filled(shape, row)
     record = Shape.record(shape, row)
     run(name, fn -> write(name, record, row) end)
   end
@@ -70,6 +71,7 @@ defmodule Magnesia.Rows do
   @spec insert(table(), row()) :: {:ok, row()} | {:error, :already_exists}
   def insert(table, row) do
     {name, shape} = Shape.of(table)
+    row = Shape.filled(shape, row)
     record = Shape.record(shape, row)
 
     run(name, fn ->
@@ -84,6 +86,7 @@ defmodule Magnesia.Rows do
   @spec replace(table(), row()) :: {:ok, row()} | {:error, :not_found}
   def replace(table, row) do
     {name, shape} = Shape.of(table)
+    row = Shape.filled(shape, row)
     record = Shape.record(shape, row)
 
     run(name, fn ->
@@ -106,7 +109,7 @@ defmodule Magnesia.Rows do
           {:error, :not_found}
 
         row ->
-          new = fun.(row)
+          new = Shape.filled(shape, fun.(row))
           write(name, same_key!(key, Shape.record(shape, new)), new)
       end
     end)
@@ -129,7 +132,8 @@ defmodule Magnesia.Rows do
           value
 
         {value, new} ->
-          :magnesia.write(name, same_key!(key, Shape.record(shape, new)), :write)
+          record = Shape.record(shape, Shape.filled(shape, new))
+          :magnesia.write(name, same_key!(key, record), :write)
           value
 
         :pop ->
@@ -148,7 +152,7 @@ defmodule Magnesia.Rows do
   def compare_and_swap(table, old, new) do
     {name, shape} = Shape.of(table)
     old = old && Shape.record(shape, old)
-    new = Shape.record(shape, new)
+    new = Shape.record(shape, Shape.filled(shape, new))
 
     run(name, fn ->
       key = key!(name, new)
@@ -205,6 +209,7 @@ defmodule Magnesia.Rows do
   @spec dirty_put(table(), row()) :: {:ok, row()}
   def dirty_put(table, row) do
     {name, shape} = Shape.of(table)
+    row = Shape.filled(shape, row)
     record = Shape.record(shape, row)
 
     dirty(name, fn ->

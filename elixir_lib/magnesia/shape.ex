@@ -48,6 +48,12 @@ defmodule Magnesia.Shape do
   def record(_module, record) when is_tuple(record), do: record
   def record(module, other), do: refuse!(module, other)
 
+  @doc "A row that is about to be written, with the values that its module generates."
+  @spec filled(t(), term()) :: term()
+  def filled(nil, row), do: row
+  def filled(module, %module{} = row), do: module.__generate__(row)
+  def filled(_module, row), do: row
+
   @doc "The row of a stored record."
   @spec row(t(), tuple()) :: tuple() | struct()
   def row(nil, record), do: record

@@ -36,6 +36,7 @@ defmodule Magnesia.Table do
   | `name` | the table's name (the module) |
   | `attributes` | names, then `name: default` pairs; instead of `field` |
   | `types` | types of `attributes`, `:any` for those left out |
+  | `autogenerate` | of which of `attributes` values are generated, and how: see below |
   | `key` | the attribute that is the key (the first) |
   | `index` | attributes with an index; a list among them is an index over several |
   | `unique` | attributes of which no two rows may have the same value (`Magnesia.Unique`) |
@@ -52,6 +53,36 @@ defmodule Magnesia.Table do
 
   The struct of a module that says `field` is defined at its end; functions in the module that
   write `%__MODULE__{}` need it sooner, which `fields do ... end` around the fields gives.
+
+  ## Values that are generated
+
+  `autogenerate:` of a field says what an attribute gets that is nil when its row is written:
+
+  | | |
+  |---|---|
+  | `true`, of an `:integer` | the next number of a sequence, from 1 |
+  | `true`, of a date or time | now, in UTC |
+  | `:always`, of a date or time | now, with each write, also over a value that is there |
+  | `&Module.name/0`, `{module, name, args}` | what the function answers |
+
+  `timestamps()` among the fields declares `inserted_at` and `updated_at`, as `:utc_datetime`, or
+  with `type:` of another type and with other options of a field. What is written under the
+  table's name, past the module, gets nothing. Sequences leave gaps where a transaction is given
+  up, and never a number whose key has a row: see `Magnesia.Table.Generated`.
+
+      iex> defmodule MyApp.Order do
+      ...>   use Magnesia.Table
+      ...>   field :id, :integer, autogenerate: true
+      ...>   field :total, :integer
+      ...>   timestamps()
+      ...> end
+      iex> MyApp.Order.create()
+      :ok
+      iex> {:ok, first} = MyApp.Order.put(%{__struct__: MyApp.Order, id: nil, total: 3,
+      ...>   inserted_at: nil, updated_at: nil})
+      iex> {:ok, changed} = MyApp.Order.update(first.id, total: 4)
+      iex> {first.id, changed.inserted_at == first.inserted_at}
+      {1, true}
 
   ## An index over several attributes
 
@@ -72,7 +103,9 @@ defmodule Magnesia.Table do
   @doc false
   defmacro __using__(options) do
     quote do
-      import Magnesia.Table, only: [field: 1, field: 2, field: 3, fields: 1]
+      import Magnesia.Table,
+        only: [field: 1, field: 2, field: 3, fields: 1, timestamps: 0, timestamps: 1]
+
       Magnesia.Table.__open__(__ENV__, unquote(options))
       @before_compile Magnesia.Table
     end
@@ -88,6 +121,16 @@ defmodule Magnesia.Table do
         unquote(type),
         unquote(options)
       )
+    end
+  end
+
+  @doc "Declares `inserted_at` and `updated_at`, with options of a field for both."
+  @spec timestamps(keyword()) :: Macro.t()
+  defmacro timestamps(options \\ []) do
+    quote do
+      {type, options} = Keyword.pop(unquote(options), :type, :utc_datetime)
+      field :inserted_at, type, [autogenerate: true] ++ options
+      field :updated_at, type, [autogenerate: :always] ++ options
     end
   end
 

@@ -18,6 +18,7 @@ defmodule Magnesia.Tables do
   alias Magnesia.Strict.Copies
   alias Magnesia.Strict.Definition
   alias Magnesia.Strict.Rules
+  alias Magnesia.Table.Generated
   alias Magnesia.Unique
 
   @type answer :: :ok | {:error, SchemaError.t()}
@@ -59,6 +60,10 @@ defmodule Magnesia.Tables do
   @doc "Creates a table."
   @spec create(atom(), keyword()) :: answer()
   def create(table, options) do
+    with :ok <- made(table, options), do: Generated.ensure(table)
+  end
+
+  defp made(table, options) do
     {table, options} = declared(table, options)
     options = checked(table, options, "Magnesia.create_table/2")
 
@@ -71,12 +76,15 @@ defmodule Magnesia.Tables do
   @doc "Creates a table, or finds one that fits, with the indexes that it lacked."
   @spec ensure(atom(), keyword()) :: answer()
   def ensure(table, options) do
-    {table, options} = declared(table, options)
+    {name, all} = declared(table, options)
 
-    case Definition.fetch(table) do
-      {:ok, definition} when table != :schema -> fit(definition, options)
-      _ -> create(table, options)
-    end
+    fitting =
+      case Definition.fetch(name) do
+        {:ok, definition} when name != :schema -> fit(definition, all)
+        _ -> made(table, options)
+      end
+
+    with :ok <- fitting, do: Generated.ensure(table)
   end
 
   # A module's declaration, with the caller's options in the place of its own.
@@ -236,8 +244,8 @@ defmodule Magnesia.Tables do
   @doc "Deletes a table and its rows."
   @spec delete(atom()) :: answer()
   def delete(table) do
-    table = Shape.name(table)
-    answer(:magnesia.delete_table(table), table)
+    name = Shape.name(table)
+    with :ok <- answer(:magnesia.delete_table(name), name), do: Generated.drop(table)
   end
 
   @doc "Removes all rows of a table."

@@ -8,6 +8,7 @@ defmodule Magnesia.Table.Code do
   """
 
   alias Magnesia.Table.Declaration
+  alias Magnesia.Table.Generated
   alias Magnesia.Table.Type
 
   @doc "The struct and the conversions as quoted code."
@@ -18,6 +19,7 @@ defmodule Magnesia.Table.Code do
       unquote(to_record(declaration))
       unquote(from_record(declaration))
       unquote(codecs(declaration))
+      unquote(Generated.quoted(declaration.fields))
       unquote(facts(declaration))
     end
   end

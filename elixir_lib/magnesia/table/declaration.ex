@@ -8,6 +8,7 @@ defmodule Magnesia.Table.Declaration do
   """
 
   alias Magnesia.Options
+  alias Magnesia.Table.Generated
   alias Magnesia.Table.Sortable
   alias Magnesia.Table.Type
 
@@ -17,7 +18,13 @@ defmodule Magnesia.Table.Declaration do
   defstruct [:module, :options, fields: [], compound: []]
 
   @typedoc "One attribute."
-  @type field :: %{name: atom(), type: atom(), default: term(), order: boolean()}
+  @type field :: %{
+          name: atom(),
+          type: atom(),
+          default: term(),
+          order: boolean(),
+          generate: Generated.rule()
+        }
   @typedoc "A declaration: its fields have the key first, `options` are for `create_table/2`."
   @type t :: %__MODULE__{
           module: module(),
@@ -49,6 +56,7 @@ defmodule Magnesia.Table.Declaration do
       name: {&(is_atom(&1) and &1 not in [nil, true, false]), "an atom"},
       attributes: {&attributes?/1, "a list of names, or name: default pairs after them"},
       types: {&Keyword.keyword?/1, "a keyword list of attributes and their types"},
+      autogenerate: {&Keyword.keyword?/1, "a keyword list of attributes and what they get"},
       key: {&is_atom/1, "an attribute"},
       index: {&is_list/1, "a list of attributes, or of lists of them"},
       unique: {&is_list/1, "a list of attributes"}
@@ -57,7 +65,8 @@ defmodule Magnesia.Table.Declaration do
 
   defp field_rules do
     flag = {&is_boolean/1, "true or false"}
-    [default: {fn _ -> true end, "any term"}, index: flag, unique: flag, order: flag]
+    any = {fn _ -> true end, "any term"}
+    [default: any, index: flag, unique: flag, order: flag, autogenerate: any]
   end
 
   defp attributes?(names), do: is_list(names) and Enum.all?(names, &attribute?/1)
@@ -126,8 +135,13 @@ defmodule Magnesia.Table.Declaration do
               "#{place}: order: true is for dates and times; #{inspect(type)} values have " <>
                 "their own order"
 
+      options[:default] != nil and options[:autogenerate] not in [nil, false] ->
+        raise ArgumentError, "#{place}: a value is generated where there is none: no default:"
+
       true ->
-        %{name: name, type: type, default: options[:default], order: order?}
+        generate = Generated.check!(options[:autogenerate], type, place)
+        default = options[:default]
+        %{name: name, type: type, default: default, order: order?, generate: generate}
     end
   end
 
@@ -158,6 +172,8 @@ defmodule Magnesia.Table.Declaration do
       index: options[:index],
       compound: compound,
       order: for(field <- fields, field.order, do: field.name),
+      autogenerate: for(field <- fields, field.generate != nil, do: field.name),
+      sequences: for(field <- fields, field.generate == :sequence, do: field.name),
       record_name: Keyword.get(options, :record_name, name),
       options: options
     ]
@@ -165,15 +181,22 @@ defmodule Magnesia.Table.Declaration do
 
   defp with_attributes(%{options: options} = declaration) do
     {types, options} = Keyword.pop(options, :types, [])
+    {generated, options} = Keyword.pop(options, :autogenerate, [])
 
     fields =
       case options[:attributes] do
         nil -> declaration.fields
-        attributes -> Enum.map(attributes, &short(&1, types))
+        attributes -> Enum.map(attributes, &short(&1, types, generated))
       end
 
     names = Enum.map(fields, & &1.name)
     Enum.each(types, fn {name, _type} -> known!("types:", name, names) end)
+
+    if options[:attributes] do
+      Enum.each(generated, fn {name, _rule} -> known!("autogenerate:", name, names) end)
+    else
+      generated == [] || raise ArgumentError, "autogenerate: goes with attributes:, or to a field"
+    end
 
     cond do
       length(fields) < 2 ->
@@ -187,10 +210,11 @@ defmodule Magnesia.Table.Declaration do
     end
   end
 
-  defp short({name, default}, types), do: short(name, types, default: default)
-  defp short(name, types), do: short(name, types, [])
+  defp short({name, default}, types, generated), do: short(name, types, generated, default)
+  defp short(name, types, generated), do: short(name, types, generated, nil)
 
-  defp short(name, types, options) do
+  defp short(name, types, generated, default) do
+    options = [default: default, autogenerate: generated[name]]
     field(name, Keyword.get(types, name, :any), options, "attribute #{inspect(name)}")
   end
 
