@@ -234,6 +234,15 @@ defmodule Magnesia.Cache do
     end
   end
 
+  @doc """
+  Tells whether a table is a cache's.
+
+      iex> {Magnesia.Cache.cache?(:pages), Magnesia.Cache.cache?(:users)}
+      {true, false}
+  """
+  @spec cache?(atom()) :: boolean()
+  def cache?(table), do: :persistent_term.get({__MODULE__, table}, nil) != nil
+
   # The process that the cache belongs to
 
   @impl true

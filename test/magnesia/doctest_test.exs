@@ -31,6 +31,7 @@ defmodule Magnesia.DoctestTest do
   doctest Magnesia.Query
   doctest Magnesia.Query.Spec
   doctest Magnesia.Ref
+  doctest Magnesia.Sandbox
   doctest Magnesia.Shape
   doctest Magnesia.Table
   doctest Magnesia.Unique

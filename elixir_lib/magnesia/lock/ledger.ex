@@ -18,6 +18,10 @@ defmodule Magnesia.Lock.Ledger do
   @type holder ::
           {pos_integer(), term(), :read | :write, pid(), integer() | :infinity}
 
+  @doc "The tables' names."
+  @spec tables() :: [atom()]
+  def tables, do: [@holders, @tokens]
+
   @doc "Makes the tables when they are missing, and reserves the first tokens."
   @spec open(atom()) :: {:ok, t()} | {:error, Exception.t()}
   def open(server) do
