@@ -13,10 +13,12 @@ defmodule Magnesia.Backend.Names do
   @typedoc "A table as `Magnesia.Engine` takes it."
   @type ref :: [atom()]
 
+  @nobody [:"$magnesia nobody"]
+
   @doc "The engine's name of a table; of one that isn't there, a name that no table has."
   @spec ref(Magnesia.Backend.table()) :: ref()
   def ref(tab) when is_atom(tab), do: [tab]
-  def ref(tab), do: :persistent_term.get({__MODULE__, tab}, [])
+  def ref(tab), do: :persistent_term.get({__MODULE__, tab}, @nobody)
 
   @doc "Calls `create` with a free engine name until one is taken, and keeps it."
   @spec create(Magnesia.Backend.table(), (ref() -> :ok | Engine.failure())) ::
