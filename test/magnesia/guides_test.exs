@@ -4,8 +4,14 @@ defmodule Magnesia.GuidesTest do
 
   alias Magnesia.Guide
 
-  # A guide that starts a database of its own finds none; the others find an empty one.
+  # A guide that starts a database of its own finds none; the others find an empty one. What it
+  # leaves running when it goes wrong is nothing to the next.
   defp prepare(path) do
+    on_exit(fn ->
+      :mnesia.stop()
+      Application.delete_env(:mnesia, :dir)
+    end)
+
     if File.read!(path) =~ "Supervisor.start_link(" do
       :ok = Magnesia.stop()
       Application.delete_env(:magnesia, :dir)
@@ -16,6 +22,31 @@ defmodule Magnesia.GuidesTest do
     test "#{Path.relative_to_cwd(path)} says what happens" do
       prepare(unquote(path))
       assert Guide.run(unquote(path)) == []
+    end
+  end
+
+  @guides Path.expand("../../guides", __DIR__)
+
+  test "every pattern has its module, test and page, and the list of them has no other" do
+    listed = File.read!(Path.join(@guides, "patterns.md"))
+    all = &Path.wildcard(Path.expand("../../" <> &1, __DIR__))
+
+    for page <- all.("guides/patterns/*.md") do
+      assert listed =~ "](patterns/#{Path.basename(page)})"
+      assert File.read!(page) =~ "examples/patterns/"
+    end
+
+    for module <- all.("examples/patterns/*.ex") do
+      assert listed =~ "](../examples/patterns/#{Path.basename(module)})"
+      assert all.("test/patterns/#{Path.basename(module, ".ex")}_test.exs") != []
+    end
+  end
+
+  test "the files that guides point at are there" do
+    for path <- Path.wildcard(Path.join(@guides, "**/*.md")),
+        [_, target] <- Regex.scan(~r/\]\(([^)#:]+)(?:#[^)]*)?\)/, File.read!(path)) do
+      file = Path.expand(target, Path.dirname(path))
+      assert File.exists?(file), "#{path} points at #{target}, which is not there"
     end
   end
 
