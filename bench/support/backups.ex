@@ -13,7 +13,7 @@ defmodule Magnesia.Bench.Backups do
     for {db, _table} <- pairs, name != "backup.1m", do: :ok = db.backup(file(db, plan))
 
     samples =
-      for round <- 1..min(3, plan.rounds), pair <- turned(pairs, round) do
+      for round <- 1..min(5, plan.rounds), pair <- turned(pairs, round) do
         {wall, cpu} = Stopwatch.time(fn -> once(name, pair, plan) end)
         same!(pair, built.rows)
         {elem(pair, 0), {wall / built.rows, cpu / built.rows}}

@@ -17,9 +17,9 @@ defmodule Magnesia.Strict.BackupFile do
   @head_bytes 8
   @digested_bytes 65_528
   @digest_bytes 16
-  # What is read at once: as terms little, so that they are garbage soon.
+  # What is read at once: each part goes to two other threads and back, and of terms no more than
+  # a process's young heap should hold.
   @chunk_bytes 1_048_576
-  @terms_bytes 262_144
 
   @enforce_keys [:file, :fd]
   defstruct [:file, :fd, :tmp, offset: @head_bytes, rest: "", items: 0]
@@ -107,7 +107,7 @@ defmodule Magnesia.Strict.BackupFile do
   @doc "Some more items; none at the end."
   @spec read(t()) :: {:ok, t(), [term()]} | {:error, term()}
   def read(backup) do
-    case chunk(backup, @terms_bytes) do
+    case chunk(backup) do
       :eof -> ended(backup)
       {:error, reason} -> {:error, reason}
       bytes -> read_items(backup, bytes)
