@@ -81,7 +81,27 @@ pub struct Cursor {
     query: Arc<Query>,
     direction: Direction,
     way: Way,
-    pending: Vec<Row>,
+    /// Rows that were met when the budget was spent, to be looked at first.
+    pending: Pending,
+}
+
+/// Rows of which those from a place on are still to be looked at; steps share them.
+#[derive(Clone, Default)]
+struct Pending {
+    rows: Option<Arc<Vec<Row>>>,
+    next: usize,
+}
+
+impl Pending {
+    fn new(rows: Vec<Row>) -> Self {
+        let rows = (!rows.is_empty()).then(|| Arc::new(rows));
+        Self { rows, next: 0 }
+    }
+
+    fn left(&self) -> &[Row] {
+        let rows = self.rows.as_ref().map_or(&[][..], |rows| rows);
+        &rows[self.next..]
+    }
 }
 
 /// What one step did.
@@ -102,7 +122,7 @@ impl Cursor {
             query,
             direction,
             way,
-            pending: Vec::new(),
+            pending: Pending::default(),
         }
     }
 
@@ -116,7 +136,7 @@ impl Cursor {
             query,
             direction: Direction::Up,
             way,
-            pending: Vec::new(),
+            pending: Pending::default(),
         }
     }
 
@@ -176,18 +196,22 @@ impl Cursor {
             visits: 0,
             pending: Vec::new(),
         };
-        for row in &self.pending {
+        let mut pending = self.pending.clone();
+        for row in self.pending.left() {
+            if run.is_spent() {
+                break;
+            }
+            pending.next += 1;
             run.visit(row);
         }
-        let way = if run.is_spent() {
-            Some(self.way.clone())
-        } else {
-            run.go(self.way.clone())?
-        };
+        let mut way = Some(self.way.clone());
+        if !run.is_spent() {
+            way = run.go(self.way.clone())?;
+            pending = Pending::new(std::mem::take(&mut run.pending));
+        }
         let matches = run.matches;
-        let pending = run.pending;
         let way = match way {
-            None if !pending.is_empty() => Some(Way::Keys(usize::MAX)),
+            None if !pending.left().is_empty() => Some(Way::Keys(usize::MAX)),
             way => way,
         };
         let next = way.map(|way| Self {

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use magnesia_engine::pattern::{Host, Record, Scratch, Spec};
 use magnesia_engine::schema::Kind;
 use magnesia_engine::select::{Budget, Cursor, Query};
-use magnesia_engine::table::Direction;
+use magnesia_engine::table::{Body, Direction};
 use magnesia_term::Packer;
 
-use crate::values::{COUNT, GROUP_AT, atom, filled, int, list, name, pack, rows, table, tuple};
+use crate::values::{
+    COUNT, GROUP_AT, atom, binary, filled, int, list, name, pack, rows, table, tuple,
+};
 use crate::{Kernel, measured, repeat};
 
 pub const KERNELS: &[Kernel] = &[
@@ -23,6 +25,7 @@ pub const KERNELS: &[Kernel] = &[
     }),
     ("select_index", || select(Kind::Set, &head_only(), true)),
     ("select_chunks", select_chunks),
+    ("select_key_chunks", select_key_chunks),
 ];
 
 /// `[{{thing, '$1', '$2', 1}, Guards, [Body]}]`.
@@ -126,6 +129,30 @@ fn select(kind: Kind, spec: &[u8], is_indexed: bool) -> usize {
 /// Steps of 20 rows.
 fn select_chunks() -> usize {
     let cursor = cursor(Kind::Set, &guarded(), false);
+    let budget = Budget {
+        matches: 20,
+        visits: COUNT as usize,
+    };
+    run(&cursor, budget);
+    let mut steps = 0;
+    measured(&mut || steps = run(&cursor, budget));
+    steps
+}
+
+/// Steps of 20 rows over one key of a bag.
+fn select_key_chunks() -> usize {
+    let body = Body::in_memory(Kind::Bag);
+    for number in 0..COUNT {
+        let row = body.row(3, &[int(7), binary("text"), int(number)].concat());
+        body.write(row).expect("memory does not fail");
+    }
+    let head = tuple(&[atom("thing"), int(7), atom("$1"), atom("$2")]);
+    let spec = list(&[tuple(&[head, list(&[]), list(&[atom("$_")])])]);
+    let query = Query {
+        spec: compiled(&spec),
+        host: host(),
+    };
+    let cursor = Cursor::new(table(body, Kind::Bag), Arc::new(query), Direction::Up);
     let budget = Budget {
         matches: 20,
         visits: COUNT as usize,
