@@ -8,6 +8,19 @@ write = fn table, record -> {:call, :dirty_write, [table, record]} end
 all = [{:_, [], [:"$_"]}]
 
 [
+  # Rows of a bag's key come as they were inserted, though an index would find them by value.
+  {:data,
+   [
+     write.(:ib, {:ib, 4, "text", 1}),
+     write.(:ib, {:ib, 4, 3, 2}),
+     transaction.([
+       call.(:select, [:ib, [{{:ib, :"$1", :"$2", :_}, [{:>=, :"$2", 2.0}], [:"$_"]}]]),
+       call.(:select, [
+         :ib,
+         [{{:_, :_, :"$1", :_}, [{:orelse, {:==, :"$1", 3}, {:==, :"$1", "text"}}], [:"$_"]}]
+       ])
+     ])
+   ]},
   # Nested commits count.
   {:data, [transaction.([transaction.([])])]},
   # What an unindexed position answers hangs on the locks that the transaction has asked for.

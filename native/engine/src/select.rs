@@ -19,6 +19,7 @@ use magnesia_term::{Items, Packer, Row, View, order, packed};
 use crate::error::TableError;
 use crate::index::{Holds, Index};
 use crate::pattern::{Edge, Host, Out, Range, Record, Scratch, Spec};
+use crate::schema::Kind;
 use crate::table::tree::TreePosition;
 use crate::table::walk::At;
 use crate::table::{Direction, Position, Table};
@@ -113,10 +114,12 @@ pub struct Step {
 }
 
 impl Cursor {
-    /// The beginning of a query over a table. `direction` matters for ordered tables only.
+    /// The beginning of a query over a table. `direction` matters for ordered tables only; rows
+    /// of one key of a bag come in the order of their insertion.
     #[must_use]
     pub fn new(table: Arc<Table>, query: Arc<Query>, direction: Direction) -> Self {
-        let way = choose(&table, &query.spec, direction, table.body().is_ordered());
+        let is_by_key = table.definition().kind != Kind::Set;
+        let way = choose(&table, &query.spec, direction, is_by_key);
         Self {
             table,
             query,
@@ -126,8 +129,8 @@ impl Cursor {
         }
     }
 
-    /// The same for one who does not care for the order of an ordered table: a range of an
-    /// index may serve then, which shows rows by their values.
+    /// The same for one who does not care for the order of an ordered table or of a bag: a range
+    /// of an index may serve then, which shows rows by their values.
     #[must_use]
     pub fn in_any_order(table: Arc<Table>, query: Arc<Query>) -> Self {
         let way = choose(&table, &query.spec, Direction::Up, false);
@@ -398,7 +401,8 @@ fn choose(table: &Table, spec: &Spec, direction: Direction, is_by_key: bool) -> 
         return Way::Keys(0);
     }
     for index in table.body().indexes().iter() {
-        // Rows of several values come in the order of values: not what an ordered set shows.
+        // Rows of several values come in the order of values: not what an ordered set or a bag
+        // shows.
         let values = spec.values_at(index.position());
         if values.is_some_and(|v| v.len() <= 1 || !is_by_key) {
             return Way::Values {
