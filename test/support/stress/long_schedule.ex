@@ -3,9 +3,12 @@ defmodule Magnesia.Stress.LongSchedule do
   Watches for work that holds a scheduler: what the VM's own monitor reports of processes that
   were started since, without what is not theirs. The VM measures by the wall clock, so a report
   is dropped when the operating system says that a thread of the VM was kept from running for
-  that time, and when the process was collecting its garbage. It must never drop a report for
-  any other reason.
+  that time, when the process was collecting its garbage, and, of what Mnesia does by itself,
+  for the time that it was in no function of ours. It must never drop a report for any other
+  reason.
   """
+
+  alias Magnesia.Stress.StockWork
 
   @sample_ms 2
   @kept 500
@@ -16,14 +19,15 @@ defmodule Magnesia.Stress.LongSchedule do
 
   @doc """
   Runs a fun and answers its value and the reports of `limit_ms` and more; of processes that were
-  there before, the caller and those called `names` are watched too.
+  there before, the caller and those called `names` are watched too. Where `ours` names modules,
+  the processes of a stock Mnesia for schemas and logs count as long as they are in one of them.
   """
-  @spec watch(pos_integer, (() -> value), [atom]) :: {value, [event]} when value: term
-  def watch(limit_ms, fun, names \\ [Magnesia.Database]) do
+  @spec watch(pos_integer, (() -> value), [atom], [module]) :: {value, [event]} when value: term
+  def watch(limit_ms, fun, names \\ [Magnesia.Database], ours \\ []) do
     watched = [self() | Enum.map(names, &Process.whereis/1)]
     old = for pid <- Process.list(), pid not in watched, into: MapSet.new(), do: pid
     test = self()
-    {watcher, ref} = spawn_monitor(fn -> begin(test, limit_ms, old) end)
+    {watcher, ref} = spawn_monitor(fn -> begin(test, limit_ms, old, ours) end)
 
     receive do
       {:watching, ^watcher} -> :ok
@@ -43,12 +47,13 @@ defmodule Magnesia.Stress.LongSchedule do
     end
   end
 
-  defp begin(test, limit_ms, old) do
+  defp begin(test, limit_ms, old, ours) do
     :erlang.process_flag(:priority, :max)
     :erlang.system_monitor(self(), long_schedule: limit_ms, long_gc: max(div(limit_ms, 2), 1))
+    stock = if ours != [], do: StockWork.begin([test], ours)
     send(test, {:watching, self()})
-    state = %{limit_ms: limit_ms, old: old, samples: [sample()], collected: [], events: []}
-    loop(state, nil)
+    state = %{limit_ms: limit_ms, old: old, ours: ours, stock: stock}
+    loop(Map.merge(state, %{samples: [sample()], collected: [], events: []}), nil)
   end
 
   # After `:stop` it goes on until no report is left in its mailbox for some samples.
@@ -66,6 +71,9 @@ defmodule Magnesia.Stress.LongSchedule do
 
       {:monitor, _port, :long_schedule, _facts} ->
         loop(state, stopping)
+
+      traced when elem(traced, 0) == :trace_ts ->
+        loop(%{state | stock: StockWork.heard(state.stock, traced)}, stopping)
     after
       @sample_ms -> idle(sampled(state), stopping)
     end
@@ -73,6 +81,7 @@ defmodule Magnesia.Stress.LongSchedule do
 
   defp idle(state, {test, 0}) do
     :erlang.system_monitor(:undefined)
+    StockWork.stop(state.ours)
     send(test, {:events, self(), Enum.reverse(state.events)})
   end
 
@@ -81,28 +90,38 @@ defmodule Magnesia.Stress.LongSchedule do
 
   defp judge(state, pid, facts) do
     long = facts[:timeout]
-    own = long - taken(state, pid, long)
+    # The time before the stock work is asked for: that waits for the tracing.
+    taken = taken(state, pid, long)
+    {stock, ours} = StockWork.ours(state.stock, pid, since(state, long))
+    state = %{state | stock: stock}
+    counted = counted(long, taken, ours)
 
     # The figures of a long time are good to a tenth of it.
-    if MapSet.member?(state.old, pid) or own < state.limit_ms + long / 10 do
+    if MapSet.member?(state.old, pid) or counted < state.limit_ms + long / 10 do
       state
     else
-      %{state | events: [{long, pid, [own: own] ++ facts} | state.events]}
+      %{state | events: [{long, pid, [counted: counted, ours: ours] ++ facts} | state.events]}
     end
   end
+
+  @doc "What counts of a slice: without what others took, and of Mnesia's work what is ours."
+  @spec counted(non_neg_integer, number, number | nil) :: number
+  def counted(long, taken, nil), do: long - taken
+  def counted(long, taken, ours), do: min(long - taken, ours)
 
   # How much of the `long` milliseconds was not the process's own: who waits for a lock whose
   # holder has no processor waits as long as that one. The report's time is not known, only
   # that the mailbox was empty at the last sample.
   defp taken(state, pid, long) do
-    [{emptied, _} | _] = state.samples
-    since = emptied - long
+    since = since(state, long)
     collected = for {^pid, ms, at} <- state.collected, at >= since, do: ms
     {_, latest} = sample()
     before = Enum.find(state.samples, List.last(state.samples), fn {at, _} -> at <= since end)
     waited = for {thread, delay} <- latest, do: delay - Map.get(elem(before, 1), thread, 0)
     Enum.sum(collected) + Enum.max(waited, fn -> 0 end)
   end
+
+  defp since(%{samples: [{emptied, _} | _]}, long), do: emptied - long
 
   defp sampled(state) do
     %{state | samples: Enum.take([sample() | state.samples], @kept)}
