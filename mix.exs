@@ -74,6 +74,10 @@ end
 defmodule Magnesia.MixProject do
   use Mix.Project
 
+  # Mnesia is there when tables of a stock Mnesia are; nothing of it has to be started for others.
+  @of_mnesia ~w(mnesia mnesia_checkpoint mnesia_controller mnesia_ext_sup mnesia_lib mnesia_log
+    mnesia_monitor mnesia_tm)a
+
   def project do
     [
       app: :magnesia,
@@ -85,7 +89,7 @@ defmodule Magnesia.MixProject do
       test_paths: ["test"],
       # Called by the demo, the bench and the tests, which start it themselves, and by the
       # backend, which a running Mnesia calls: no dependency, as a release need not carry it.
-      xref: [exclude: [:mnesia, :mnesia_ext_sup, :mnesia_lib, :mnesia_log, :mnesia_monitor]],
+      xref: [exclude: @of_mnesia],
       prune_code_paths: false,
       start_permanent: Mix.env() == :prod,
       deps: []

@@ -282,11 +282,13 @@ defmodule Magnesia.Backend do
   @doc false
   @spec receive_data([tuple()], alias_name(), table(), pid(), Copying.state()) ::
           {:more, Copying.state()}
-  def receive_data(rows, alias_name, tab, _sender, state) do
-    {:more, Copying.receive_rows(alias_name, tab, rows, state)}
+  def receive_data(rows, alias_name, tab, sender, state) do
+    {:more, Copying.receive_rows(alias_name, tab, rows, sender, state)}
   end
 
   @doc false
   @spec receive_done(alias_name(), table(), pid(), Copying.state()) :: :ok
-  def receive_done(alias_name, tab, _sender, state), do: Copying.complete(alias_name, tab, state)
+  def receive_done(alias_name, tab, sender, state) do
+    Copying.complete(alias_name, tab, sender, state)
+  end
 end

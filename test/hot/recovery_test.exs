@@ -132,7 +132,7 @@ defmodule Magnesia.Hot.RecoveryTest do
       {:atomic, :ok} = HotNodes.mnesia(peer, :create_table, [tab, options])
     end
 
-    limit(peer, "600000:unlimited")
+    HotNodes.limit_files(peer, 600_000)
     text = String.duplicate("x", 4000)
     assert written = fill(peer, text, 1)
     assert {:aborted, {:magnesia, reason}} = last(peer, text)
@@ -151,14 +151,10 @@ defmodule Magnesia.Hot.RecoveryTest do
       assert inspect(refused, printable_limit: :infinity) =~ reason
     end
 
-    limit(peer, "unlimited:unlimited")
+    HotNodes.limit_files(peer, :unlimited)
     Pair.until(fn -> HotNodes.call(peer, Backend, :alarm, []) == nil end)
     assert {:atomic, :ok} = last(peer, text)
     assert HotNodes.mnesia(peer, :table_info, [:d, :size]) >= written
-  end
-
-  defp limit(peer, bytes) do
-    {_, 0} = System.cmd("prlimit", ["--pid", peer.os_pid, "--fsize=#{bytes}"])
   end
 
   defp fill(peer, text, k) do

@@ -9,6 +9,9 @@ defmodule Magnesia.HotNodes do
   @boot_ms 120_000
   @load_ms 60_000
 
+  # Past a limit of its files a write shall fail, as on a full disk, instead of ending the VM.
+  @exec {~c"/bin/sh", [~c"-c", ~c"trap '' XFSZ; exec erl \"$@\"", ~c"sh"]}
+
   @type peer :: %{
           pid: pid(),
           node: node(),
@@ -44,6 +47,7 @@ defmodule Magnesia.HotNodes do
         host: ~c"127.0.0.1",
         longnames: true,
         connection: :standard_io,
+        exec: @exec,
         args:
           Enum.flat_map(:code.get_path(), &[~c"-pa", &1]) ++
             [~c"-kernel", ~c"prevent_overlapping_partitions", ~c"false"] ++
@@ -129,6 +133,13 @@ defmodule Magnesia.HotNodes do
   def stop(peer) do
     :stopped = mnesia(peer, :stop, [])
     :peer.stop(peer.pid)
+  end
+
+  @doc "Limits the files that a VM may write to some bytes, or lets it write again."
+  @spec limit_files(peer(), pos_integer() | :unlimited) :: :ok
+  def limit_files(peer, bytes) do
+    {_, 0} = System.cmd("prlimit", ["--pid", peer.os_pid, "--fsize=#{bytes}:unlimited"])
+    :ok
   end
 
   defp remove(peer) do

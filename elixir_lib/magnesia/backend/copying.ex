@@ -14,6 +14,7 @@ defmodule Magnesia.Backend.Copying do
   alias Magnesia.Backend.Cursor
   alias Magnesia.Backend.Names
   alias Magnesia.Backend.Refusal
+  alias Magnesia.Backend.Retreat
   alias Magnesia.Engine
 
   @chunk_bytes 65_536
@@ -70,26 +71,26 @@ defmodule Magnesia.Backend.Copying do
     :ok
   end
 
-  @doc "Takes the rows of a chunk that came."
-  @spec receive_rows(Backend.alias_name(), Backend.table(), [tuple()], state()) :: state()
-  def receive_rows(:magnesia_ram, tab, rows, state) do
+  @doc "Takes the rows of a chunk that came; ends the load when the disk doesn't."
+  @spec receive_rows(Backend.alias_name(), Backend.table(), [tuple()], pid(), state()) :: state()
+  def receive_rows(:magnesia_ram, tab, rows, _sender, state) do
     Enum.each(rows, &Backend.insert(:magnesia_ram, tab, &1))
     state
   end
 
-  def receive_rows(_alias, tab, rows, state) do
-    copy = state || start(tab)
-    _ = with :ok <- checked(copy, tab), do: checked(Engine.transform_rows(copy, rows), tab)
+  def receive_rows(_alias, tab, rows, sender, state) do
+    copy = checked(state || start(tab), tab, sender)
+    _ = checked(Engine.transform_rows(copy, rows), tab, sender)
     copy
   end
 
   @doc "All rows have come."
-  @spec complete(Backend.alias_name(), Backend.table(), state()) :: :ok
-  def complete(:magnesia_ram, _tab, _state), do: :ok
+  @spec complete(Backend.alias_name(), Backend.table(), pid(), state()) :: :ok
+  def complete(:magnesia_ram, _tab, _sender, _state), do: :ok
 
-  def complete(_alias, tab, state) do
-    copy = state || start(tab)
-    _ = with :ok <- checked(copy, tab), do: checked(Engine.transform_commit(copy), tab)
+  def complete(_alias, tab, sender, state) do
+    copy = checked(state || start(tab), tab, sender)
+    _ = checked(Engine.transform_commit(copy), tab, sender)
     _ = Process.delete({__MODULE__, tab})
     :ok
   end
@@ -100,8 +101,11 @@ defmodule Magnesia.Backend.Copying do
     end
   end
 
-  defp checked({:"$magnesia_error", _reason} = failure, tab), do: Refusal.write(failure, tab)
-  defp checked(_handle_or_ok, _tab), do: :ok
+  defp checked({:"$magnesia_error", reason}, tab, sender) do
+    Retreat.begin(tab, sender, Refusal.words(reason))
+  end
+
+  defp checked(copy_or_ok, _tab, _sender), do: copy_or_ok
 
   @doc """
   Tells whether a table is to be deleted because its sender died, and has rows of before.

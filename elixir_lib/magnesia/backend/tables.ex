@@ -18,14 +18,18 @@ defmodule Magnesia.Backend.Tables do
   alias Magnesia.Backend.Names
   alias Magnesia.Backend.Place
   alias Magnesia.Backend.Refusal
+  alias Magnesia.Backend.Room
   alias Magnesia.Engine
 
   @doc "Tells whether a table can be had as its definition says; runs on one node."
   @spec check(Backend.alias_name(), Backend.table(), [node()], keyword()) ::
           :ok | {:error, String.t()}
-  def check(alias_name, _tab, nodes, props) do
-    with :ok <- check_options(props) do
-      if alias_name != :magnesia_ram and node() in nodes, do: check_disk(alias_name), else: :ok
+  def check(alias_name, tab, nodes, props) do
+    disk? = alias_name != :magnesia_ram and node() in nodes
+
+    with :ok <- check_options(props),
+         :ok <- if(disk?, do: check_disk(alias_name), else: :ok) do
+      Room.check(alias_name, tab, props)
     end
   end
 
