@@ -1,4 +1,5 @@
-# Entry of the benchmark suite: compiles bench/support in memory and hands the arguments over.
+# Entry of the benchmark suite: compiles bench/support in memory, and the other VM of the tests,
+# and hands the arguments over.
 #
 #     elixir -pa _build/dev/lib/magnesia/ebin bench/run.exs --only read.set
 #
@@ -6,6 +7,7 @@
 
 # :magnesia may be missing when only the peers are measured (--subject mnesia).
 Code.put_compiler_option(:ignore_module_conflict, true)
-support = Path.wildcard(Path.join(__DIR__, "support/*.ex"))
+other_vm = Path.expand("../test/support/other_vm.ex", __DIR__)
+support = [other_vm | Path.wildcard(Path.join(__DIR__, "support/*.ex"))]
 {:ok, _modules, _warnings} = Kernel.ParallelCompiler.compile(support)
 System.halt(apply(Magnesia.Bench, :main, [System.argv()]))

@@ -2,11 +2,12 @@ defmodule Magnesia.Bench.HotPair do
   @moduledoc """
   Two VMs with a stock Mnesia each, one of which copies tables from the other.
 
-  They are made for the fixture and end with it. They find each other by Erlang's distribution on
-  127.0.0.1, over which the rows go.
+  They are made for the fixture and end with it. The rows go over Erlang's distribution on
+  127.0.0.1.
   """
 
   alias Magnesia.Bench.{Hot, Noop, Rows, World}
+  alias Magnesia.OtherVm
 
   @support ~w(rows.ex world.ex noop.ex)
 
@@ -31,27 +32,15 @@ defmodule Magnesia.Bench.HotPair do
   defp start(name, plan) do
     dir = Path.join([plan.dir, "hot_load", name])
 
-    {:ok, pid, node} =
-      :peer.start(%{
-        name: :"magnesia_bench_#{name}_#{System.pid()}",
-        host: ~c"127.0.0.1",
-        longnames: true,
-        connection: :standard_io,
-        args:
-          Enum.flat_map(:code.get_path(), &[~c"-pa", &1]) ++
-            [~c"-kernel", ~c"prevent_overlapping_partitions", ~c"false"]
-      })
-
-    peer = %{pid: pid, node: node}
-    :ok = call(peer, :application, :set_env, [:mnesia, :dir, String.to_charlist(dir)])
-    for app <- [:elixir, :logger], do: call(peer, :application, :ensure_all_started, [app])
+    settings = [dir: String.to_charlist(dir)]
+    peer = OtherVm.start(:"magnesia_bench_#{name}_#{System.pid()}", [], settings)
     files = for file <- @support, do: Path.join(__DIR__, file)
     {:ok, _modules, _} = call(peer, Kernel.ParallelCompiler, :compile, [files])
     peer
   end
 
   defp call(peer, module, function, arguments),
-    do: :peer.call(peer.pid, module, function, arguments, :infinity)
+    do: OtherVm.call(peer, module, function, arguments, :infinity)
 
   defp table(first, side, storage, rows) do
     options = [{:attributes, Rows.attributes()}, {storage, [first.node]}]

@@ -1,16 +1,14 @@
 defmodule Magnesia.HotNodes do
   @moduledoc """
-  VMs of their own with a stock Mnesia and the three aliases, driven over their standard input,
-  so that the VM of the tests needs no name. They find each other by Erlang's distribution, end
-  with the test and can be killed as the operating system kills. What they do is the test's.
+  VMs of their own with a stock Mnesia and the three aliases. They end with the test and can be
+  killed as the operating system kills. What they do is the test's.
   """
+
+  alias Magnesia.OtherVm
 
   # A machine that has other work may take long to start a VM and to load a table.
   @boot_ms 120_000
   @load_ms 60_000
-
-  # Past a limit of its files a write shall fail, as on a full disk, instead of ending the VM.
-  @exec {~c"/bin/sh", [~c"-c", ~c"trap '' XFSZ; exec erl \"$@\"", ~c"sh"]}
 
   @type peer :: %{
           pid: pid(),
@@ -41,29 +39,13 @@ defmodule Magnesia.HotNodes do
     name = options[:name] || :"hot_#{number}"
     dir = options[:dir] || Path.join(System.tmp_dir!(), "magnesia-hot-node-#{number}")
 
-    {:ok, pid, node} =
-      :peer.start(%{
-        name: name,
-        host: ~c"127.0.0.1",
-        longnames: true,
-        connection: :standard_io,
-        exec: @exec,
-        args:
-          Enum.flat_map(:code.get_path(), &[~c"-pa", &1]) ++
-            [~c"-kernel", ~c"prevent_overlapping_partitions", ~c"false"] ++
-            Enum.map(options[:args] || [], &String.to_charlist/1)
-      })
-
-    for {key, value} <- [{:dir, String.to_charlist(dir)} | options[:mnesia] || []] do
-      :ok = :peer.call(pid, :application, :set_env, [:mnesia, key, value])
-    end
-
-    {:ok, _} = :peer.call(pid, :application, :ensure_all_started, [:elixir])
-    {:ok, _} = :peer.call(pid, :application, :ensure_all_started, [:logger])
-    :ok = :peer.call(pid, :logger, :set_primary_config, [:level, options[:log] || :notice])
-    os_pid = pid |> :peer.call(:os, :getpid, []) |> List.to_string()
+    mnesia = [{:dir, String.to_charlist(dir)} | options[:mnesia] || []]
+    vm = OtherVm.start(name, options[:args] || [], mnesia)
+    level = options[:log] || :notice
+    :ok = OtherVm.call(vm, :logger, :set_primary_config, [:level, level], @boot_ms)
+    os_pid = vm |> OtherVm.call(:os, :getpid, [], @boot_ms) |> List.to_string()
     options = Keyword.merge(options, name: name, dir: dir)
-    %{pid: pid, node: node, dir: dir, os_pid: os_pid, options: options}
+    Map.merge(vm, %{dir: dir, os_pid: os_pid, options: options})
   end
 
   defp end_with_test(peer) do
@@ -73,7 +55,7 @@ defmodule Magnesia.HotNodes do
 
   @doc "Calls a function on a VM."
   @spec call(peer(), module(), atom(), [term()]) :: term()
-  def call(peer, module, function, args), do: :peer.call(peer.pid, module, function, args, 60_000)
+  def call(peer, module, function, args), do: OtherVm.call(peer, module, function, args, 60_000)
 
   @doc "Calls a function of Mnesia on a VM."
   @spec mnesia(peer(), atom(), [term()]) :: term()
