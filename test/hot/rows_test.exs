@@ -243,4 +243,29 @@ defmodule Magnesia.Hot.RowsTest do
       assert :mnesia.dirty_index_read(tab, 3, :w) == []
     end
   end
+
+  # The limit is the engine's (`@ahead_max`); how long a scheduler was held can't be told where
+  # others have the processors.
+  test "a commit of many operations is logged ahead beside the schedulers" do
+    create(:magnesia_disc, :rows)
+
+    for {count, expected} <- [{200, :log_ahead}, {201, :log_ahead_large}] do
+      native = for name <- [:log_ahead, :log_ahead_large], do: {Magnesia.Native, name, 1}
+      for call <- native, do: 1 = :erlang.trace_pattern(call, true, [:local])
+      parent = self()
+
+      {pid, ref} =
+        spawn_monitor(fn ->
+          1 = :erlang.trace(self(), true, [:call, {:tracer, parent}])
+          write = fn -> for k <- 1..count, do: :mnesia.write({:rows, k, :v, k}) end
+          {:atomic, _} = :mnesia.transaction(write)
+        end)
+
+      assert_receive {:DOWN, ^ref, :process, ^pid, :normal}, 60_000
+      for call <- native, do: :erlang.trace_pattern(call, false, [:local])
+      assert_receive {:trace, ^pid, :call, {Magnesia.Native, function, [operations]}}, 10_000
+      assert {function, length(operations)} == {expected, count}
+      refute_received {:trace, ^pid, :call, _another}
+    end
+  end
 end
