@@ -62,6 +62,15 @@ defmodule Magnesia.Job do
   defp leave(@outside, _place, fun), do: fun.()
   defp leave(_ended_or_told, _place, _fun), do: exit(:stopped)
 
+  @doc "Tells whether this process is a job that a stop of the database has ended."
+  @spec stopped?() :: boolean()
+  def stopped? do
+    case :erlang.get(@key) do
+      :undefined -> false
+      place -> :atomics.get(place, 1) in [@ended, @told]
+    end
+  end
+
   @spec await_end() :: no_return()
   defp await_end do
     receive do

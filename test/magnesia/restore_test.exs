@@ -13,6 +13,29 @@ defmodule Magnesia.RestoreTest do
     def close_read(place), do: {:ok, place}
   end
 
+  defmodule Endless do
+    @moduledoc "A backup module that answers one process, and to others never at the place named."
+    def open_read({asker, never, test}), do: at(:open_read, {asker, never, test, :header})
+    def read(state), do: at(:read, state)
+    def close_read(state), do: at(:close_read, state)
+
+    defp at(never, {asker, never, test, _next}) when self() != asker do
+      send(test, {:waits, never, self()})
+
+      receive do
+        :never -> :ok
+      end
+    end
+
+    defp at(:read, {asker, never, test, :header}) do
+      items = [Magnesia.Strict.Traversal.header(), {:schema, :a, []}, {:a, 1, :new}]
+      {:ok, {asker, never, test, :end}, items}
+    end
+
+    defp at(:read, state), do: {:ok, state, []}
+    defp at(_other, state), do: {:ok, state}
+  end
+
   @moduletag :disc
   @moduletag capture_log: true
   @moduletag timeout: 240_000
@@ -63,6 +86,24 @@ defmodule Magnesia.RestoreTest do
     assert Enum.map([:a, :b, :c], &state/1) == [@cleared, @cleared, @cleared]
     assert :magnesia.table_info(:a, :index) == [3]
     assert :magnesia.table_info(:a, :cookie) != before
+  end
+
+  for never <- [:open_read, :read, :close_read] do
+    test "a module whose #{never} never returns does not hold up the stop" do
+      {test, never} = {self(), unquote(never)}
+
+      restoring = Task.async(fn -> :magnesia.restore({self(), never, test}, module: Endless) end)
+
+      assert_receive {:waits, ^never, waiting}, 30_000
+      monitor = Process.monitor(waiting)
+      stopping = Task.async(fn -> :magnesia.stop() end)
+      assert {:ok, :stopped} = Task.yield(stopping, 30_000) || Task.shutdown(stopping)
+      assert Task.await(restoring) == {:aborted, {:node_not_running, node()}}
+      assert_receive {:DOWN, ^monitor, :process, ^waiting, :killed}, 30_000
+      :ok = :magnesia.start()
+      :ok = :magnesia.wait_for_tables([:a], 30_000)
+      assert :magnesia.dirty_read(:a, 1) == [{:a, 1, :saved}]
+    end
   end
 
   test "options that are none are named", %{bup: bup} do

@@ -11,6 +11,7 @@ defmodule Magnesia.Strict.Restoration do
   import Magnesia.Strict.Failure
 
   alias Magnesia.Engine
+  alias Magnesia.Job
   alias Magnesia.Strict.Alteration
   alias Magnesia.Strict.BackupFile
   alias Magnesia.Strict.Copies
@@ -229,7 +230,7 @@ defmodule Magnesia.Strict.Restoration do
   defp take(handle, backup, progress, :items, bytes) do
     case Engine.rebuild_log(handle, bytes) do
       {:ok, {used, items, rows}} ->
-        _ = progress.(rows)
+        _ = Job.outside(fn -> progress.(rows) end)
         take(handle, BackupFile.took(backup, bytes, used, items), progress, :items)
 
       {:damaged, why, {used, items, _rows}} ->
@@ -253,7 +254,7 @@ defmodule Magnesia.Strict.Restoration do
     add = fn items, _header, _schema, acc ->
       case Engine.rebuild_items(handle, items) do
         {:ok, rows} ->
-          _ = progress.(rows)
+          _ = Job.outside(fn -> progress.(rows) end)
           acc
 
         {:bad_type, item} ->

@@ -7,6 +7,7 @@ defmodule Magnesia.Strict.Traversal do
   and need not be running.
   """
 
+  alias Magnesia.Job
   alias Magnesia.Strict.BackupFile
   alias Magnesia.Strict.Settings
 
@@ -67,6 +68,8 @@ defmodule Magnesia.Strict.Traversal do
         {:error, reason}
 
       _kind, reason ->
+        # A job that has been stopped calls nothing of the user's any more.
+        _ = if Job.stopped?(), do: exit(:stopped)
         _ = close(module, state)
         {:error, {reason, __STACKTRACE__}}
     end
@@ -170,7 +173,13 @@ defmodule Magnesia.Strict.Traversal do
     end
   end
 
-  defp called(module, function, arguments) do
+  # A module of the user's may take for ever, which must not keep a job from being stopped.
+  defp called(BackupFile, function, arguments), do: applied(BackupFile, function, arguments)
+
+  defp called(module, function, arguments),
+    do: Job.outside(fn -> applied(module, function, arguments) end)
+
+  defp applied(module, function, arguments) do
     apply(module, function, arguments)
   catch
     _kind, reason -> {:error, reason}
