@@ -10,13 +10,18 @@ defmodule Magnesia.Unique do
   again, and a transaction may give a value from one row to another.
 
   Writers of such a table are let through one at a time. Uniqueness is the index's: an attribute
-  whose index is dropped may be shared. Bags cannot have such attributes.
+  whose index is dropped may be shared. Bags cannot have such attributes. A change of the schema
+  or a restore after which rows would share a value aborts with the same reason. Where a backup
+  makes the table anew with its own definition and its rows share a value, the table is as the
+  backup has it and the operator is told.
   """
 
   alias Magnesia.Engine
+  alias Magnesia.Notices
 
   @property :magnesia_unique
   @exempt [nil, :undefined]
+  @not_kept ~c"table ~p: its unique attributes are not enforced: ~ts"
 
   @doc """
   Options for a table with `unique:` turned into an index and a property each.
@@ -47,7 +52,29 @@ defmodule Magnesia.Unique do
     end
   end
 
-  @doc "Tells the engine of a definition's unique attributes."
+  @doc """
+  Tells the engine of the unique attributes of a definition that is in force, whatever its rows
+  are. That rows share a value is then an error for the operator: a system event and a line of
+  the log.
+  """
+  @spec keep(map(), map() | nil) :: :ok
+  def keep(definition, before) do
+    with {:"$magnesia_error", reason} <- enforce(definition, before) do
+      Notices.report({:mnesia_error, @not_kept, [definition.name, told(reason, definition)]})
+    end
+  end
+
+  defp told({:not_unique, _table, position}, definition) do
+    name = Enum.at(definition.attributes, position - 2)
+    "rows share a value of #{inspect(name)}; make their values differ, then declare it again"
+  end
+
+  defp told(reason, _definition), do: inspect(reason)
+
+  @doc """
+  Tells the engine of a definition's unique attributes; refused where rows share a value, and the
+  attributes that were unique before are so still.
+  """
   @spec enforce(map(), map() | nil) :: :ok | Engine.failure()
   def enforce(definition, before) do
     names = attributes(definition)

@@ -185,6 +185,96 @@ defmodule Magnesia.UniqueTest do
     refused(fn -> Magnesia.put({:user, 2, "a", 0}) end)
   end
 
+  @shared {:aborted, {:not_unique, :user, :email}}
+
+  defp shared_rows(options) do
+    {:atomic, :ok} = :magnesia.create_table(:user, [attributes: @columns] ++ options)
+    for id <- 1..2, do: :ok = :magnesia.dirty_write({:user, id, "a", id})
+  end
+
+  defp declare, do: :magnesia.write_table_property(:user, {:magnesia_unique, [:email]})
+  defp emails, do: for({:user, id, email, _} <- rows(), do: {id, email})
+  defp rows, do: Enum.sort(:magnesia.dirty_match_object({:user, :_, :_, :_}))
+
+  test "rows that share a value keep it from being declared" do
+    shared_rows(index: [:email])
+    assert declare() == @shared
+    assert :magnesia.table_info(:user, :user_properties) == []
+    :ok = :magnesia.dirty_write({:user, 3, "a", 3})
+    for id <- 2..3, do: :ok = :magnesia.dirty_delete(:user, id)
+    assert declare() == {:atomic, :ok}
+    refused(fn -> Magnesia.put({:user, 2, "a", 0}) end)
+  end
+
+  test "rows that share a value keep its index from coming back" do
+    shared_rows([])
+    assert declare() == {:atomic, :ok}
+    assert :magnesia.add_table_index(:user, :email) == @shared
+    assert :magnesia.table_info(:user, :index) == []
+    :ok = :magnesia.dirty_delete(:user, 2)
+    assert :magnesia.add_table_index(:user, :email) == {:atomic, :ok}
+    refused(fn -> Magnesia.put({:user, 2, "a", 0}) end)
+  end
+
+  test "a transformation after which rows would share a value changes nothing" do
+    table()
+    for id <- 1..2, do: :ok = :magnesia.dirty_write({:user, id, "#{id}", 0})
+    same = fn {:user, id, _email, age} -> {:user, id, "a", age} end
+    assert :magnesia.transform_table(:user, same, @columns) == @shared
+    assert emails() == [{1, "1"}, {2, "2"}]
+    other = fn {:user, id, email, age} -> {:user, id, email <> "!", age} end
+    assert :magnesia.transform_table(:user, other, @columns) == {:atomic, :ok}
+    refused(fn -> Magnesia.put({:user, 3, "1!", 0}) end)
+  end
+
+  @tag :disc
+  test "a restore brings no row that shares a value", %{dir: dir} do
+    file = dir <> ".bup"
+    on_exit(fn -> for path <- Path.wildcard(file <> "*"), do: File.rm!(path) end)
+    bup = String.to_charlist(file)
+    shared_rows(index: [:email], disc_copies: [node()])
+    :ok = :magnesia.backup(bup)
+    :ok = :magnesia.dirty_delete(:user, 2)
+    {:atomic, :ok} = declare()
+
+    assert :magnesia.restore(bup, clear_tables: [:user]) == @shared
+    assert :magnesia.restore(bup, keep_tables: [:user]) == @shared
+    assert emails() == [{1, "a"}]
+    refused(fn -> Magnesia.dirty_put({:user, 2, "a", 0}) end)
+
+    :ok = :magnesia.backup(bup)
+
+    for how <- [:clear_tables, :keep_tables, :recreate_tables] do
+      assert :magnesia.restore(bup, [{how, [:user]}]) == {:atomic, [:user]}
+      refused(fn -> Magnesia.dirty_put({:user, 2, "a", 0}) end)
+    end
+  end
+
+  @tag :disc
+  @tag capture_log: true
+  test "the operator is told of a table made by a backup whose rows share a value", %{dir: dir} do
+    file = dir <> ".bup"
+    on_exit(fn -> for path <- Path.wildcard(file <> "*"), do: File.rm!(path) end)
+    {plain, declared} = {String.to_charlist(file), String.to_charlist(file <> "2")}
+    shared_rows(index: [:email], disc_copies: [node()])
+    :ok = :magnesia.backup(plain)
+    said = &Keyword.put(&1, :user_properties, magnesia_unique: [:email])
+
+    change = fn
+      {:schema, :user, list}, n -> {[{:schema, :user, said.(list)}], n}
+      item, n -> {[item], n}
+    end
+
+    {:ok, 0} = :magnesia.traverse_backup(plain, declared, change, 0)
+    {:ok, _node} = :magnesia.subscribe(:system)
+    assert {:atomic, [:user]} = :magnesia.restore(declared, recreate_tables: [:user])
+    assert_receive {:mnesia_system_event, {:mnesia_error, format, arguments}}, 30_000
+    text = IO.chardata_to_string(:io_lib.format(format, arguments))
+    assert text =~ "table user: its unique attributes are not enforced"
+    assert text =~ "rows share a value of :email"
+    assert emails() == [{1, "a"}, {2, "a"}]
+  end
+
   test "a table module says it of a field" do
     defmodule Account do
       use Magnesia.Table, name: :user

@@ -16,6 +16,7 @@ defmodule Magnesia.Strict.Alteration do
   alias Magnesia.Strict.Announcement
   alias Magnesia.Strict.Definition
   alias Magnesia.Strict.Locks
+  alias Magnesia.Unique
 
   @typedoc "A schema operation's outcome."
   @type outcome :: {:atomic, term()} | {:aborted, term()}
@@ -117,13 +118,14 @@ defmodule Magnesia.Strict.Alteration do
     settled(Definition.keep(definition), definition)
   end
 
-  def define(definition) do
+  # What is to be unique is so first: an abort leaves the definition that there is.
+  def define(%{name: name} = definition) do
+    {:ok, before} = Definition.fetch(name)
+    done(Unique.enforce(definition, before), name)
     properties = Definition.properties(definition)
-
-    settled(
-      Engine.table_define(definition.name, definition.access_mode, properties),
-      definition
-    )
+    defined = Engine.table_define(name, definition.access_mode, properties)
+    _ = if defined != :ok, do: Unique.enforce(before, definition)
+    settled(defined, definition)
   end
 
   @doc "Publishes a definition once the engine has done its part, or aborts."

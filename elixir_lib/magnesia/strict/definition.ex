@@ -9,6 +9,7 @@ defmodule Magnesia.Strict.Definition do
   """
 
   alias Magnesia.Engine
+  alias Magnesia.Unique
 
   defstruct name: nil,
             type: :set,
@@ -150,7 +151,7 @@ defmodule Magnesia.Strict.Definition do
   @spec publish(t()) :: :ok
   def publish(definition) do
     before = :persistent_term.get({Magnesia.Table, definition.name}, nil)
-    _ = Magnesia.Unique.enforce(definition, before)
+    :ok = Unique.keep(definition, before)
     :persistent_term.put({Magnesia.Table, definition.name}, definition)
     names = names()
 

@@ -9,9 +9,9 @@
 
 use std::sync::Arc;
 
-use magnesia_engine::Table;
 use magnesia_engine::schema::{AccessMode, Definition, Storage};
 use magnesia_engine::table::{Body, Direction, Position};
+use magnesia_engine::{Table, unique};
 use magnesia_term::Atom;
 
 use crate::catalog::{Catalog, Entry};
@@ -147,7 +147,8 @@ impl Database {
     /// Adds an index and fills it.
     ///
     /// # Errors
-    /// [`DatabaseError::NoTable`], [`DatabaseError::Exists`]; when the disk fails.
+    /// [`DatabaseError::NoTable`], [`DatabaseError::Exists`]; when its values are to be unique and
+    /// are not; when the disk fails.
     pub fn add_index(
         &self,
         name: Atom,
@@ -159,10 +160,13 @@ impl Database {
             return Err(DatabaseError::Exists);
         }
         table.body().add_index(position)?;
-        let defined = self.redefine(name, |definition| {
-            definition.indexes.push(position);
-            definition.indexes.sort_unstable();
-            definition.properties = properties;
+        let verified = unique::verify(&table).map_err(DatabaseError::from);
+        let defined = verified.and_then(|()| {
+            self.redefine(name, |definition| {
+                definition.indexes.push(position);
+                definition.indexes.sort_unstable();
+                definition.properties = properties;
+            })
         });
         defined.inspect_err(|_| table.body().drop_index(position))
     }
@@ -277,8 +281,10 @@ impl Database {
         self.install(table, Arc::new(Table::new(id, definition, body)))
     }
 
-    /// Puts a table that is complete in the place of another, durably.
+    /// Puts a table that is complete in the place of another, durably. What is unique there must
+    /// be so here.
     pub(crate) fn install(&self, old: &Arc<Table>, new: Arc<Table>) -> Result<(), DatabaseError> {
+        unique::inherit(&new, old)?;
         let entry = Entry {
             id: new.id(),
             definition: new.definition().clone(),

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use magnesia_engine::schema::{Definition, Storage};
 use magnesia_engine::table::load::Bulk;
 use magnesia_engine::table::{Direction, Position};
-use magnesia_engine::{Table, TableError};
+use magnesia_engine::{Table, TableError, unique};
 use magnesia_term::{Atom, Packer, Row, View, etf, packed};
 
 use crate::alter::empty_body;
@@ -203,15 +203,22 @@ impl Rebuild {
     /// Puts the tables in place, and the host's term about the schema where one is given.
     ///
     /// # Errors
-    /// When the disk fails; everything is as it was then.
+    /// When rows of a table that stays what it is share a value that is unique there; when the
+    /// disk fails. Everything is as it was then.
     pub fn finish(mut self, properties: Option<Vec<u8>>) -> Result<(), DatabaseError> {
-        for making in self.making.values_mut() {
+        let database = Arc::clone(&self.database);
+        for (name, making) in &mut self.making {
             making.settle()?;
-            for &position in &making.new.definition().indexes {
-                making.new.body().add_index(position)?;
+            let new = &making.new;
+            for &position in &new.definition().indexes {
+                new.body().add_index(position)?;
+            }
+            if let Some(old) = database.engine().table(*name)
+                && old.definition() == new.definition()
+            {
+                unique::inherit(new, &old)?;
             }
         }
-        let database = Arc::clone(&self.database);
         let new: Vec<Arc<Table>> = self.making.values().map(|m| Arc::clone(&m.new)).collect();
         let gone = |name: &Atom| database.engine().table(*name);
         let old: Vec<Arc<Table>> = self

@@ -197,6 +197,32 @@ fn is_exempt(rules: &Rules, value: &[u8]) -> bool {
         .any(|exempt| order::equal_exact(exempt, value))
 }
 
+/// Holds a table that is to take another's place to that one's rules.
+///
+/// # Errors
+/// As [`verify`].
+pub fn inherit(new: &Table, old: &Table) -> Result<(), TableError> {
+    new.body()
+        .unique()
+        .set(Rules::clone(&old.body().unique().rules()));
+    verify(new)
+}
+
+/// Looks whether the rows of a table are as its rules want them.
+///
+/// # Errors
+/// [`TableError::NotUnique`]; when the rows are on disk and the disk fails.
+pub fn verify(table: &Table) -> Result<(), TableError> {
+    let rules = table.body().unique().rules();
+    if rules.positions.is_empty() {
+        return Ok(());
+    }
+    match first_shared(table, &rules)? {
+        Some(position) => Err(refusal(table, position)),
+        None => Ok(()),
+    }
+}
+
 /// The first of the positions with a value that two rows of a table share.
 ///
 /// # Errors
