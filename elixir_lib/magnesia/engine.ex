@@ -9,6 +9,7 @@ defmodule Magnesia.Engine do
   """
 
   alias Magnesia.Native
+  alias Magnesia.Subscribers
 
   @typedoc "A table of the main database by its name, one of the hot database by the list of it."
   @type table :: atom() | [atom()]
@@ -35,6 +36,7 @@ defmodule Magnesia.Engine do
            indexes :: [pos_integer()], access_mode :: atom(), properties :: term()}
 
   @compile {:inline,
+            room: 1,
             read: 2,
             write: 2,
             delete: 2,
@@ -316,15 +318,15 @@ defmodule Magnesia.Engine do
 
   @doc "Writes a row at once."
   @spec write(table(), tuple()) :: :ok | failure()
-  def write(tab, record), do: Native.write(tab, record)
+  def write(tab, record), do: room(Native.write(tab, record))
 
   @doc "Deletes the rows under a key at once."
   @spec delete(table(), term()) :: :ok | failure()
-  def delete(tab, key), do: Native.delete(tab, key)
+  def delete(tab, key), do: room(Native.delete(tab, key))
 
   @doc "Deletes one exact row at once."
   @spec delete_object(table(), tuple()) :: :ok | failure()
-  def delete_object(tab, record), do: Native.delete_object(tab, record)
+  def delete_object(tab, record), do: room(Native.delete_object(tab, record))
 
   @doc "As `write/2`, and nobody is told."
   @spec write_bare(table(), tuple()) :: :ok | failure()
@@ -340,7 +342,7 @@ defmodule Magnesia.Engine do
 
   @doc "Adds to a counter, never going below 0, and answers the new value."
   @spec update_counter(table(), term(), integer()) :: integer() | failure()
-  def update_counter(tab, key, incr), do: Native.update_counter(tab, key, incr)
+  def update_counter(tab, key, incr), do: room(Native.update_counter(tab, key, incr))
 
   @doc "The first key."
   @spec first(table()) :: term() | :"$end_of_table" | failure()
@@ -443,7 +445,19 @@ defmodule Magnesia.Engine do
 
   @doc "Sends events that the engine does not make, in the order of those that it makes."
   @spec publish([{:activity | {atom(), :simple | :detailed}, tuple()}]) :: :ok | failure()
-  def publish(events), do: Native.publish(events)
+  def publish(events), do: room(Native.publish(events))
+
+  @doc "Notes that so many events were handed on to all who asked for them."
+  @spec handed_on(non_neg_integer()) :: :ok | failure()
+  def handed_on(count), do: Native.handed_on(count)
+
+  # Too many events wait to be handed on: their writers wait with them.
+  defp room({:crowded, reply}) do
+    :ok = Subscribers.settle()
+    reply
+  end
+
+  defp room(reply), do: reply
 
   @doc """
   Says which tables have a log: an ordered set of rows `{log, number, verb, table, data, first}`
@@ -512,11 +526,11 @@ defmodule Magnesia.Engine do
 
   @doc "Commits."
   @spec tx_commit(context(), boolean()) :: :ok | :large | {:wait, integer()} | failure()
-  def tx_commit(ctx, sync?), do: Native.tx_commit(ctx, sync?)
+  def tx_commit(ctx, sync?), do: room(Native.tx_commit(ctx, sync?))
 
   @doc "Commits what `tx_commit/2` called large."
   @spec tx_commit_large(context(), boolean()) :: :ok | {:wait, integer()} | failure()
-  def tx_commit_large(ctx, sync?), do: Native.tx_commit_large(ctx, sync?)
+  def tx_commit_large(ctx, sync?), do: room(Native.tx_commit_large(ctx, sync?))
 
   @doc "Drops the transaction and all its locks."
   @spec tx_abort(context()) :: :ok | failure()

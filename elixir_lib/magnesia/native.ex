@@ -52,6 +52,7 @@ defmodule Magnesia.Native do
   # Events
   def audience(_a, _b, _c, _d), do: missing()
   def publish(_a), do: missing()
+  def handed_on(_count), do: missing()
   def set_logs(_a), do: missing()
   def log_wait(_a, _b), do: missing()
 

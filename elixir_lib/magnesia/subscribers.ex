@@ -5,8 +5,10 @@ defmodule Magnesia.Subscribers do
   Writers know one process to tell: the only subscriber of tables and activities, or, once there
   are two, this process, which hands each event on to all that asked for it. So a subscriber
   costs a writer one message however many there are, and one that is slow or dead costs it
-  nothing more. Every subscriber gets the events in the order of the commits. A subscriber is
-  linked to this process: it is forgotten when it dies, and hears of it when this process does.
+  nothing more. When more than 32,768 events wait to be handed on, who writes what is watched
+  waits until those before are: so many subscribers cannot be told as fast as that. Every
+  subscriber gets the events in the order of the commits. A subscriber is linked to this process:
+  it is forgotten when it dies, and hears of it when this process does.
 
   Who subscribes to what can be read by every process. What an event says is not known here.
   """
@@ -128,6 +130,7 @@ defmodule Magnesia.Subscribers do
   @impl true
   def handle_info({:"$magnesia_events", events}, state) do
     Enum.each(events, fn {stream, message} -> hand_on(stream, message, state.hears) end)
+    :ok = Engine.handed_on(length(events))
     {:noreply, state}
   end
 

@@ -148,6 +148,62 @@ defmodule Magnesia.EventsTest do
     assert :ok = :magnesia.dirty_write({:ev, 1, 1})
   end
 
+  test "who writes more than can be handed on waits, whatever way it writes, and nothing is lost" do
+    listeners = for _ <- 1..2, do: listener([{:table, :ev}])
+    most = 32_768
+    server = Process.whereis(Subscribers)
+    :erlang.suspend_process(server)
+    written = :counters.new(1, [])
+
+    filler =
+      Task.async(fn ->
+        for n <- 1..(most + 10) do
+          :magnesia.dirty_write({:ev, n, n})
+          :counters.add(written, 1, 1)
+        end
+      end)
+
+    waits(filler.pid)
+    assert :counters.get(written, 1) == most
+    other = Task.async(fn -> :magnesia.dirty_write({:other, 1, 1}) end)
+    assert Task.await(other, @deadline) == :ok
+
+    writers =
+      for write <- [
+            fn -> :magnesia.transaction(fn -> :magnesia.write({:ev, -1, -1}) end) end,
+            fn -> :magnesia.sync_transaction(fn -> :magnesia.write({:ev, -2, -2}) end) end,
+            fn -> :magnesia.dirty_update_counter(:ev, :counter, -3) end,
+            fn -> :magnesia.dirty_delete(:ev, -4) end
+          ] do
+        writer = Task.async(write)
+        waits(writer.pid)
+        writer
+      end
+
+    :erlang.resume_process(server)
+    answers = Task.await_many(writers, @deadline)
+    assert answers == [{:atomic, :ok}, {:atomic, :ok}, 0, :ok]
+    Task.await(filler, @deadline)
+
+    for listener <- listeners do
+      {fillers, others} = listener |> heard() |> Enum.split_with(&filler?/1)
+      assert values(fillers) == Enum.to_list(1..(most + 10))
+      assert length(others) == 4
+    end
+  end
+
+  defp filler?({:mnesia_table_event, {_, row, _}}),
+    do: is_integer(elem(row, 1)) and elem(row, 1) > 0
+
+  # Until a process waits for an answer of another.
+  defp waits(pid, deadline \\ System.monotonic_time(:millisecond) + @deadline) do
+    cond do
+      Process.info(pid, :current_function) == {:current_function, {:gen, :do_call, 4}} -> :ok
+      System.monotonic_time(:millisecond) > deadline -> flunk("it does not wait")
+      true -> waits(pid, deadline)
+    end
+  end
+
   test "events of a commit of thousands of rows" do
     listeners = for _ <- 1..2, do: listener([{:table, :ev}])
 

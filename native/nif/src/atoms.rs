@@ -21,7 +21,7 @@ rustler::atoms! {
     simple, detailed, activity, complete, dirty, tid,
     log_message = "$magnesia_log", append, clear,
     mnesia_table_event, mnesia_activity_event,
-    not_unique,
+    not_unique, crowded,
     any, asc, desc, keys, index, index_range, key_range, all,
     rows, image,
 }

@@ -4,13 +4,14 @@
 //! that nobody watches costs a writer one load and one bit. What is watched is written one
 //! writer at a time, from reading the old rows to the sending of the events, so that events
 //! come in the order of the commits. A writer sends one message: to the only subscriber there
-//! is, or to the process that hands it on to all of them.
+//! is, or to the process that hands it on to all of them. How many events that process has before
+//! it is counted, so that writers can be told to wait for it.
 //!
 //! Never here: what a change is (see `change`), a list of subscribers, waiting for one.
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use arc_swap::{ArcSwapOption, Guard};
 use magnesia_engine::Table;
@@ -43,6 +44,13 @@ static WATCHED: AtomicU64 = AtomicU64::new(0);
 static PARTS: Mutex<(u64, u64)> = Mutex::new((0, 0));
 static HEARS_ACTIVITIES: AtomicBool = AtomicBool::new(false);
 static ORDER: Mutex<()> = Mutex::new(());
+/// Events that were sent to be handed on and are not yet.
+static WAITING: AtomicUsize = AtomicUsize::new(0);
+/// The process that they were sent to.
+static KEEPER: AtomicUsize = AtomicUsize::new(0);
+
+/// Events that may wait to be handed on before their writers have to.
+const WAITING_MAX: usize = 32_768;
 
 fn bit(name: Atom) -> u64 {
     1 << (name.handle() & (u64::BITS - 1))
@@ -78,10 +86,10 @@ impl Audience {
     }
 
     /// Sends events, each `{Stream, Message}` with Stream `{Table, Kind}` or `activity`; `env`
-    /// is that of a call.
-    pub(crate) fn tell(&self, env: Env<'_>, events: &[(Word, Word)]) {
+    /// is that of a call. Tells whether so many wait to be handed on that the writer has to, too.
+    pub(crate) fn tell(&self, env: Env<'_>, events: &[(Word, Word)]) -> bool {
         if events.is_empty() {
-            return;
+            return false;
         }
         raw::as_caller(env, || {
             if self.is_direct {
@@ -96,9 +104,18 @@ impl Audience {
                 list = raw::cons_word(env, event, list);
             }
             let message = (atoms::events(), raw::term(env, list)).encode(env);
+            WAITING.fetch_add(events.len(), Ordering::Relaxed);
             raw::send(self.to, message);
         });
+        !self.is_direct && WAITING.load(Ordering::Relaxed) > WAITING_MAX
     }
+}
+
+/// Notes that so many events have been handed on.
+pub(crate) fn handed_on(count: usize) {
+    let less = |waiting: usize| Some(waiting.saturating_sub(count));
+    let noted = WAITING.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+    debug_assert!(noted.is_ok(), "there is always a next value");
 }
 
 /// Replaces the audience: `Tables` is a list of `{Table, Simple, Detailed}`.
@@ -122,6 +139,11 @@ pub(crate) fn set<'a>(
         watched.insert(raw::atom_of(name)?, watch);
     }
     let order = in_order();
+    // What one process had before it is gone when another has taken its place.
+    let keeper = raw::self_word(env);
+    if KEEPER.swap(keeper, Ordering::Relaxed) != keeper {
+        WAITING.store(0, Ordering::Relaxed);
+    }
     let bits = watched.keys().fold(0, |bits, &name| bits | bit(name));
     AUDIENCE.store(Some(Arc::new(Audience {
         to: raw::word(to),

@@ -157,14 +157,15 @@ fn rows(table: &Table, key: &[u8]) -> Result<Vec<Row>, TableError> {
     Ok(rows)
 }
 
-/// Makes one dirty change of a table that may be watched or logged, and tells of it.
+/// Makes one dirty change of a table that may be watched or logged, and tells of it; whether the
+/// writer has to wait for those who hand the events on.
 pub(crate) fn write(
     env: Env<'_>,
     database: &Database,
     table: &Arc<Table>,
     op: Op<'_>,
     is_told: bool,
-) -> Result<(), DatabaseError> {
+) -> Result<bool, DatabaseError> {
     let order = audience::in_order();
     let audience = audience::now();
     let audience = audience.as_ref().filter(|_| is_told);
@@ -182,11 +183,9 @@ pub(crate) fn write(
         Some(logged) => put_logged(env, database, logged).map(drop)?,
         None => database.write(table, op).map(drop)?,
     }
-    if let Some(audience) = audience {
-        audience.tell(env, &events.list);
-    }
+    let is_crowded = audience.is_some_and(|audience| audience.tell(env, &events.list));
     drop(order);
-    Ok(())
+    Ok(is_crowded)
 }
 
 /// One operation as a transaction would have it.
@@ -229,14 +228,15 @@ pub(crate) fn clear(env: Env<'_>, database: &Database, name: Atom) -> Result<(),
     Ok(())
 }
 
-/// Adds to a counter of a table that may be watched or logged, and tells of it; returns the row.
+/// Adds to a counter of a table that may be watched or logged, and tells of it; returns the row,
+/// and whether the writer has to wait.
 pub(crate) fn update_counter(
     env: Env<'_>,
     database: &Database,
     table: &Arc<Table>,
     key: &[u8],
     increment: &[u8],
-) -> Result<Row, DatabaseError> {
+) -> Result<(Row, bool), DatabaseError> {
     let order = audience::in_order();
     let audience = audience::now();
     let audience = audience.as_ref();
@@ -262,11 +262,9 @@ pub(crate) fn update_counter(
     let old: Vec<Row> = old.filter_map(|old| old.at(3).map(spelt)).collect();
     let new = spelt(row.at(3).unwrap_or_default());
     events.add_op(table, watch, &Op::Write(new), &old);
-    if let Some(audience) = audience {
-        audience.tell(env, &events.list);
-    }
+    let is_crowded = audience.is_some_and(|audience| audience.tell(env, &events.list));
     drop(order);
-    Ok(row)
+    Ok((row, is_crowded))
 }
 
 /// Whether the new counter is the old one and the increment.
@@ -284,17 +282,18 @@ fn is_continued(old: &Row, new: &Row, increment: &[u8]) -> bool {
     }
 }
 
-/// Commits a transaction's writes, and tells of those that are watched.
+/// Commits a transaction's writes, and tells of those that are watched; the place in the log, and
+/// whether the writer has to wait.
 pub(crate) fn commit(
     env: Env<'_>,
     database: &Database,
     own: &Overlay,
     number: u64,
-) -> Result<Option<Lsn>, DatabaseError> {
+) -> Result<(Option<Lsn>, bool), DatabaseError> {
     let is_heard =
         |own: &magnesia_engine::txn::OwnTable| audience::may_hear(own.table().definition().name);
     if !audience::hears_activities() && !own.tables().iter().any(is_heard) {
-        return database.commit(own);
+        return Ok((database.commit(own)?, false));
     }
     let order = audience::in_order();
     let audience = audience::now();
@@ -320,16 +319,14 @@ pub(crate) fn commit(
         let what = [events.atom(atoms::complete()), events.cause];
         events.add(stream, atoms::mnesia_activity_event(), &what);
     }
-    if let Some(audience) = audience {
-        audience.tell(env, &events.list);
-    }
+    let is_crowded = audience.is_some_and(|audience| audience.tell(env, &events.list));
     drop(order);
-    Ok(lsn)
+    Ok((lsn, is_crowded))
 }
 
 /// Sends events that were made elsewhere, in the order of all others: a list of
-/// `{Stream, Message}`.
-pub(crate) fn publish<'a>(env: Env<'a>, events: Term<'a>) -> Option<()> {
+/// `{Stream, Message}`; whether the sender has to wait.
+pub(crate) fn publish<'a>(env: Env<'a>, events: Term<'a>) -> Option<bool> {
     let mut list = Vec::new();
     for event in crate::source::list(events)? {
         let &[stream, message] = raw::tuple_of(env, raw::word(event))? else {
@@ -338,9 +335,10 @@ pub(crate) fn publish<'a>(env: Env<'a>, events: Term<'a>) -> Option<()> {
         list.push((stream, message));
     }
     let order = audience::in_order();
-    if let Some(audience) = audience::now().as_ref() {
-        audience.tell(env, &list);
-    }
+    let audience = audience::now();
+    let is_crowded = audience
+        .as_ref()
+        .is_some_and(|audience| audience.tell(env, &list));
     drop(order);
-    Some(())
+    Some(is_crowded)
 }

@@ -39,6 +39,16 @@ pub(crate) fn done<T>(env: Env<'_>, outcome: Result<T, DatabaseError>) -> Term<'
     }
 }
 
+/// The reply to a change that was told of: `{crowded, Reply}` where its writer has to wait for
+/// those who hand events on.
+#[inline]
+pub(crate) fn told<'a>(env: Env<'a>, reply: Term<'a>, is_crowded: bool) -> Term<'a> {
+    if is_crowded {
+        return (atoms::crowded(), reply).encode(env);
+    }
+    reply
+}
+
 /// What a table refused.
 pub(crate) fn table<'a>(env: Env<'a>, cause: &TableError) -> Term<'a> {
     match cause {

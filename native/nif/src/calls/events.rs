@@ -7,6 +7,7 @@ use crate::{atoms, audience, change, journal, reply, state};
 
 nif!("audience", 4, Normal, set_audience);
 nif!("publish", 1, Normal, publish);
+nif!("handed_on", 1, Normal, handed_on);
 nif!("set_logs", 1, Normal, set_logs);
 nif!("log_wait", 2, Normal, log_wait);
 
@@ -21,7 +22,14 @@ fn set_audience<'a>(env: Env<'a>, arguments: [Term<'a>; 4]) -> Term<'a> {
 }
 
 fn publish<'a>(env: Env<'a>, [events]: [Term<'a>; 1]) -> Term<'a> {
-    answer(env, change::publish(env, events))
+    match change::publish(env, events) {
+        Some(is_crowded) => reply::told(env, atoms::ok().encode(env), is_crowded),
+        None => reply::error(env, atoms::badarg()),
+    }
+}
+
+fn handed_on<'a>(env: Env<'a>, [count]: [Term<'a>; 1]) -> Term<'a> {
+    answer(env, count.decode().ok().map(audience::handed_on))
 }
 
 fn set_logs<'a>(env: Env<'a>, [logs]: [Term<'a>; 1]) -> Term<'a> {

@@ -154,7 +154,7 @@ fn commit<'a>(env: Env<'a>, mut running: Running, is_synced: Term<'a>) -> Term<'
     let database = &running.database;
     let engine = database.engine();
     let committed = if running.transaction.own().is_empty() {
-        Ok(None)
+        Ok((None, false))
     } else {
         let number = running.transaction.tid().counter;
         change::commit(env, database, running.transaction.own(), number)
@@ -166,19 +166,19 @@ fn commit<'a>(env: Env<'a>, mut running: Running, is_synced: Term<'a>) -> Term<'
         &engine.counters().failures
     };
     counter.fetch_add(1, Ordering::Relaxed);
-    if let Ok(Some(_)) = committed {
+    if let Ok((Some(_), _)) = committed {
         slice::charge(env, slice::LOGGED_NANOS);
     }
     match committed {
-        Ok(Some(lsn)) if is_synced.decode().unwrap_or(false) => {
+        Ok((Some(lsn), is_crowded)) if is_synced.decode().unwrap_or(false) => {
             let (owner, token) = (slots::owner(env), NEXT_SYNC.fetch_add(1, Ordering::Relaxed));
             database.sync(
                 lsn,
                 Box::new(move |outcome| mail::synced(owner, token, &outcome)),
             );
-            (atoms::wait(), token).encode(env)
+            reply::told(env, (atoms::wait(), token).encode(env), is_crowded)
         }
-        Ok(_) => atoms::ok().encode(env),
+        Ok((_, is_crowded)) => reply::told(env, atoms::ok().encode(env), is_crowded),
         Err(error) => reply::database(env, &error),
     }
 }

@@ -59,10 +59,10 @@ fn put<'a>(env: Env<'a>, name: Term<'a>, table: &Arc<Table>, op: Op<'_>, told: T
     if may_be_heard(name) {
         slice::charge(env, slice::LOGGED_NANOS);
         return state::with_database(env, |database| {
-            reply::done(
-                env,
-                change::write(env, database, table, op, told == Told::Yes),
-            )
+            match change::write(env, database, table, op, told == Told::Yes) {
+                Ok(is_crowded) => reply::told(env, atoms::ok().encode(env), is_crowded),
+                Err(error) => reply::database(env, &error),
+            }
         });
     }
     if table.definition().storage.is_durable() {
@@ -152,12 +152,14 @@ fn update_counter<'a>(env: Env<'a>, [name, key, increment]: [Term<'a>; 3]) -> Te
                 let updated = if may_be_heard(name) {
                     change::update_counter(env, database, table, key, &increment)
                 } else {
-                    database.update_counter(table, key, &increment)
+                    let row = database.update_counter(table, key, &increment);
+                    row.map(|row| (row, false))
                 };
                 match updated {
-                    Ok(row) => {
+                    Ok((row, is_crowded)) => {
                         let value = row.at(COUNTER_ARITY).unwrap_or_default();
-                        raw::term(env, sink::term(env, value, None))
+                        let value = raw::term(env, sink::term(env, value, None));
+                        reply::told(env, value, is_crowded)
                     }
                     Err(error) => reply::database(env, &error),
                 }
