@@ -15,9 +15,9 @@ defmodule Magnesia.BenchTest do
     tx.empty tx.hotkey.p4 ordered.read ordered.next ordered.write ordered.range scan.none.ordered
     scan.tenth.ordered ordered.read.general ordered.next.general ordered.write.general
     read.value1k read.value10k index.read index.write2 write.disc.mnesia tx.disc sync.p1 sync.p64
-    disconly.write disconly.read start.1m backup.1m restore.1m traverse.1m growth.set
-    growth.ordered table.struct query.select query.key cache.hit events.one events.thousand
-    log.stream log.resume
+    disconly.write disconly.read start.1m backup.1m restore.1m traverse.1m backup.writers.p1
+    backup.writers.all growth.set growth.ordered table.struct query.select query.key cache.hit
+    events.one events.thousand log.stream log.resume
     hot.memory hot.read.p1 hot.read.p1.limit hot.read.p4 hot.read.p4.limit
     hot.write.p1 hot.write.p1.limit hot.write.p4 hot.write.p4.limit hot.tx.p1
     hot.tx.p1.limit hot.tx.p4 hot.tx.p4.limit hot.scan hot.scan.limit

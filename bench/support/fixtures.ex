@@ -21,7 +21,7 @@ defmodule Magnesia.Bench.Fixtures do
   @doc "How many rows the tables of `fixture` hold."
   @spec rows(atom, map) :: pos_integer
   def rows(fixture, plan)
-      when fixture in [:disc, :disconly, :hot_disconly, :value, :sync, :events, :log],
+      when fixture in [:disc, :disconly, :hot_disconly, :value, :sync, :events, :crowd, :log],
       do: plan.rows_small
 
   def rows(fixture, plan) when fixture in [:growth_set, :growth_ordered], do: plan.rows_huge
@@ -80,7 +80,7 @@ defmodule Magnesia.Bench.Fixtures do
   defp tables(:friendly, _peers, plan), do: Friendly.build(rows(:friendly, plan))
   defp tables(:cache, _peers, plan), do: Friendly.build_cache(rows(:cache, plan))
 
-  defp tables(told, _peers, plan) when told in [:events, :log],
+  defp tables(told, _peers, plan) when told in [:events, :crowd, :log],
     do: Told.build(told, rows(told, plan), plan)
 
   defp tables(:growth_set, _peers, plan), do: two_sizes(plan, :set)

@@ -45,9 +45,9 @@ defmodule Magnesia.Bench.Measures do
   def run("sync.p" <> procs, built, plan), do: sync(built, plan, String.to_integer(procs))
   def run("start.1m", built, plan), do: restart(built, plan)
 
-  def run(name, built, plan) when name in ["backup.1m", "restore.1m", "traverse.1m"] do
-    Backups.run(name, built, plan)
-  end
+  def run("backup." <> _ = name, built, plan), do: Backups.run(name, built, plan)
+  def run("restore." <> _ = name, built, plan), do: Backups.run(name, built, plan)
+  def run("traverse." <> _ = name, built, plan), do: Backups.run(name, built, plan)
 
   def run("memory.1m", built, plan), do: memory(built, plan)
   def run("growth." <> _type, built, plan), do: growth(built, plan)

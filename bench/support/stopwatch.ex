@@ -3,7 +3,8 @@ defmodule Magnesia.Bench.Stopwatch do
   Measures two sides against each other: alternating rounds, medians, wall time and CPU time.
 
   A side is `%{fun: fun, procs: p, heap: words, units: u}`: `fun.(index, n)` does the operation
-  `n` times in process number `index`; one operation counts as `u` units (rows of a scan). Each
+  `n` times in process number `index`; one operation counts as `u` units (rows of a scan). What
+  `before` gives, which is run before each sample, `after` is given behind it. Each
   sample runs in fresh processes with a preset heap, which wait at a gate and are let go
   together. Nothing is measured in the calling process, and no sample is thrown away.
 
@@ -15,7 +16,9 @@ defmodule Magnesia.Bench.Stopwatch do
           fun: (pos_integer, pos_integer -> term),
           procs: pos_integer,
           heap: pos_integer,
-          units: pos_integer
+          units: pos_integer,
+          before: (() -> term),
+          after: (term -> term)
         }
 
   @typedoc "Nanoseconds a unit: median wall and CPU of both sides."
@@ -24,7 +27,8 @@ defmodule Magnesia.Bench.Stopwatch do
   @doc "A side with one process and a small heap; `options` override."
   @spec side((pos_integer, pos_integer -> term), keyword) :: side
   def side(fun, options \\ []) do
-    Map.merge(%{fun: fun, procs: 1, heap: 32_768, units: 1}, Map.new(options))
+    alone = %{before: fn -> nil end, after: fn nil -> nil end}
+    Map.merge(%{fun: fun, procs: 1, heap: 32_768, units: 1}, Map.merge(alone, Map.new(options)))
   end
 
   @doc """
@@ -86,6 +90,13 @@ defmodule Magnesia.Bench.Stopwatch do
   end
 
   defp sample(side, n) do
+    around = side.before.()
+    sample = timed(side, n)
+    side.after.(around)
+    sample
+  end
+
+  defp timed(side, n) do
     workers = for index <- 1..side.procs, do: start_worker(side, index, n)
     :erlang.garbage_collect()
 

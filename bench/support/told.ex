@@ -3,31 +3,28 @@ defmodule Magnesia.Bench.Told do
   What events and change logs cost: `events.*` a writer whose table is watched, `log.*` a reader
   of a log.
 
-  Subscribers that don't read keep what they are sent, so few events are sent to many of them. A
-  figure must never be of a table that others watch.
+  Subscribers that don't read keep what they are sent, so few events are sent to many of them, and
+  each sample has new ones. While anybody else is subscribed, whatever to, an only subscriber is
+  not told directly: a figure must never be taken then.
   """
 
-  alias Magnesia.Bench.{Loops, Stopwatch, World}
-  alias Magnesia.Log
+  alias Magnesia.Bench.{Loops, Rows, Stopwatch, World}
+  alias Magnesia.{Log, Subscribers}
 
   @many 1_000
   # Writes an operation to a thousand mailboxes; a sample has about twenty.
-  @burst 5
+  @burst 10
   @chunk 1_000
 
-  @doc "Builds the tables of `events` or `log`."
-  @spec build(:events | :log, pos_integer, map) :: map
-  def build(:events, rows, plan) do
-    tables =
-      for {name, count} <- [none: 0, one: 1, thousand: @many], into: %{} do
-        row = fn tab, i -> {tab, i, 0, 0, 0, 0} end
-        attributes = [attributes: [:id, :a, :b, :c, :d]]
-        table = World.table(plan.subject, :"told_#{name}", attributes, rows, row)
-        for _ <- 1..count//1, do: subscriber(plan.subject, table, count == 1)
-        {name, table}
+  @doc "Builds the tables of `events`, `crowd` or `log`."
+  @spec build(:events | :crowd | :log, pos_integer, map) :: map
+  def build(told, rows, plan) when told in [:events, :crowd] do
+    [none, watched] =
+      for name <- [:told_none, :told_watched] do
+        World.table(plan.subject, name, [attributes: Rows.attributes()], rows, &Rows.numbered/2)
       end
 
-    Map.put(tables, :rows, rows)
+    %{rows: rows, none: none, watched: watched}
   end
 
   def build(:log, rows, plan) do
@@ -56,8 +53,20 @@ defmodule Magnesia.Bench.Told do
     end
   end
 
+  # Ends subscribers; the next sample is not to be told to them.
+  defp dismiss(pids) do
+    Enum.each(pids, &send(&1, :never))
+    forgotten(pids)
+  end
+
+  defp forgotten(pids) do
+    :ok = Subscribers.settle()
+    if Enum.any?(pids, &Process.alive?/1), do: forgotten(pids), else: Subscribers.settle()
+  end
+
   defp discard do
     receive do
+      :never -> :ok
       _event -> discard()
     end
   end
@@ -71,12 +80,16 @@ defmodule Magnesia.Bench.Told do
   @doc "Measures a line."
   @spec run(String.t(), map, map) :: Stopwatch.result()
   def run("events.one", built, plan) do
-    Stopwatch.compare(writes(built.one, built.rows), writes(built.none, built.rows), plan)
+    around = around(plan.subject, built.watched, 1, true)
+    told = Map.merge(writes(built.watched, built.rows), around)
+    Stopwatch.compare(told, writes(built.none, built.rows), plan)
   end
 
   def run("events.thousand", built, plan) do
-    few = %{plan | round_ms: 0}
-    Stopwatch.compare(bursts(built.thousand), bursts(built.one), few)
+    few = %{plan | round_ms: 0, rounds: plan.rounds * 3}
+    [many, one] = for count <- [@many, 1], do: around(plan.subject, built.watched, count, false)
+    burst = burst(built.watched)
+    Stopwatch.compare(Map.merge(burst, many), Map.merge(burst, one), few)
   end
 
   def run("log.stream", built, plan) do
@@ -96,9 +109,16 @@ defmodule Magnesia.Bench.Told do
     Stopwatch.side(fn index, n -> Loops.Magnesia.write(n, index, table, rows) end)
   end
 
-  defp bursts(table) do
+  defp burst(table) do
     fun = fn index, n -> Loops.Magnesia.write(n * @burst, index, table, @burst) end
     Stopwatch.side(fun, units: @burst)
+  end
+
+  defp around(db, table, count, reads?) do
+    %{
+      before: fn -> for(_ <- 1..count, do: subscriber(db, table, reads?)) end,
+      after: &dismiss/1
+    }
   end
 
   defp times(n, fun), do: Enum.each(1..n, fn _ -> fun.() end)
