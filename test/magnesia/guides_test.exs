@@ -2,6 +2,8 @@ defmodule Magnesia.GuidesTest do
   # The code of the guides does what they say, and the runner notices when it does not.
   use Magnesia.DatabaseCase
 
+  import ExUnit.CaptureIO, only: [with_io: 1]
+
   alias Magnesia.Guide
 
   # A guide that starts a database of its own finds none; the others find an empty one. What it
@@ -21,8 +23,32 @@ defmodule Magnesia.GuidesTest do
   for path <- Path.wildcard(Path.expand("../../guides/**/*.md", __DIR__)) do
     test "#{Path.relative_to_cwd(path)} says what happens" do
       prepare(unquote(path))
-      assert Guide.run(unquote(path)) == []
+      # Some print what they do.
+      {failures, _printed} = with_io(fn -> Guide.run(unquote(path)) end)
+      assert failures == []
     end
+  end
+
+  test "every task that is named is there" do
+    named =
+      for path <- Path.wildcard(Path.expand("../../guides/**/*.md", __DIR__)),
+          [task] <- Regex.scan(~r/(?<=mix )magnesia\.\w+/, File.read!(path)),
+          uniq: true,
+          do: task
+
+    assert "magnesia.backup" in named
+    assert Enum.reject(named, &Mix.Task.get/1) == []
+  end
+
+  test "the figures of the guide are the README's" do
+    [readme, guide] =
+      for file <- ["README.md", "guides/performance.md"] do
+        text = File.read!(Path.expand("../../" <> file, __DIR__))
+        Regex.scan(~r/^\| `[\w.]+` \|.*$/m, text) |> List.flatten()
+      end
+
+    assert length(guide) > 20
+    assert guide -- readme == []
   end
 
   @guides Path.expand("../../guides", __DIR__)
