@@ -69,7 +69,7 @@ defmodule Magnesia.GuidesTest do
   end
 
   test "the files that guides point at are there" do
-    for path <- Path.wildcard(Path.join(@guides, "**/*.md")),
+    for path <- Path.wildcard(Path.join(@guides, "**/*.{md,livemd}")),
         [_, target] <- Regex.scan(~r/\]\(([^)#:]+)(?:#[^)]*)?\)/, File.read!(path)) do
       file = Path.expand(target, Path.dirname(path))
       assert File.exists?(file), "#{path} points at #{target}, which is not there"
