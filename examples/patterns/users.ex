@@ -8,6 +8,8 @@ defmodule MyApp.Records do
 
   Record.defrecord(:user, :users, id: nil, email: nil, name: nil, created_at: nil)
 
+  Record.defrecord(:product, :products, id: nil, name: nil, price: nil, stock: 0)
+
   Record.defrecord(:order, :orders,
     id: nil,
     user_id: nil,
@@ -21,8 +23,8 @@ end
 
 defmodule MyApp.Users do
   @moduledoc """
-  Users and their orders: tables from records, reading by key and by index, patterns, and who came
-  lately. Every function says `:magnesia` where it could say `:mnesia`.
+  Users, products and orders: tables from records, reading by key and by index, patterns, and who
+  came lately. Every function says `:magnesia` where it could say `:mnesia`.
   """
 
   import MyApp.Records
@@ -38,6 +40,11 @@ defmodule MyApp.Users do
   defp tables do
     [
       users: [attributes: Keyword.keys(user(user())), storage: :disc, index: [:email]],
+      products: [
+        attributes: Keyword.keys(product(product())),
+        storage: :disc,
+        index: [:name]
+      ],
       orders: [
         attributes: Keyword.keys(order(order())),
         storage: :disc,
@@ -70,6 +77,48 @@ defmodule MyApp.Users do
 
   defp one([row]), do: {:ok, Map.new(user(row))}
   defp one([]), do: {:error, :not_found}
+
+  @doc "A new product, or another price and stock of one."
+  def product!(id, name, price, stock) do
+    row = product(id: id, name: name, price: price, stock: stock)
+    {:atomic, :ok} = :magnesia.transaction(fn -> :magnesia.write(row) end)
+    :ok
+  end
+
+  @doc "The products of a name, by the index."
+  def products(name) do
+    for row <- :magnesia.dirty_index_read(:products, name, :name), do: Map.new(product(row))
+  end
+
+  @doc """
+  Sells some of a product to a user as one order, or answers `{:error, reason}`: the stock goes
+  down and the order is there, or neither. The product is read with a write lock, so that two
+  who buy the last one come one after the other.
+  """
+  def sell(order_id, user_id, product_id, count) do
+    sold =
+      :magnesia.transaction(fn ->
+        case :magnesia.read(:products, product_id, :write) do
+          [product(stock: stock, price: price) = row] when stock >= count ->
+            :magnesia.write(product(row, stock: stock - count))
+            now = DateTime.utc_now()
+            total = price * count
+            :magnesia.write(order(id: order_id, user_id: user_id, total: total, created_at: now))
+            total
+
+          [_too_few] ->
+            :magnesia.abort(:out_of_stock)
+
+          [] ->
+            :magnesia.abort(:no_such_product)
+        end
+      end)
+
+    case sold do
+      {:atomic, total} -> {:ok, total}
+      {:aborted, reason} -> {:error, reason}
+    end
+  end
 
   @doc "A new order."
   def order!(id, user_id, total) do

@@ -35,6 +35,18 @@ defmodule Magnesia.Patterns.UsersTest do
     assert Users.get_by_email("ann@example.org") == {:error, :not_found}
   end
 
+  test "what is there is sold once, however many want it, and stock and orders agree" do
+    :ok = Users.product!(1, "tea", 4, 1_000)
+    buy = fn buyer -> for n <- 1..250, do: Users.sell({buyer, n}, buyer, 1, 1) end
+    tasks = for buyer <- 1..8, do: Task.async(fn -> buy.(buyer) end)
+    answers = tasks |> Task.await_many(60_000) |> List.flatten()
+    assert Enum.frequencies(answers) == %{{:ok, 4} => 1_000, {:error, :out_of_stock} => 1_000}
+    assert [%{id: 1, price: 4, stock: 0}] = Users.products("tea")
+    assert length(Users.active_orders()) == 1_000
+    assert Users.sell(11, 1, 2, 1) == {:error, :no_such_product}
+    assert Users.products("coffee") == []
+  end
+
   test "orders are found by pattern" do
     for {id, user} <- [{1, :ann}, {2, :bob}, {3, :ann}], do: Users.order!(id, user, 10 * id)
     [first | _] = Users.orders_of(:ann)
