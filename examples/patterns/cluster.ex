@@ -183,7 +183,7 @@ defmodule MyApp.Sessions do
     end
   end
 
-  @doc "Writes a session, on whichever node its fragment is."
+  @doc "Writes a session, and answers when the node that its fragment is on has it."
   def put(id, user, at), do: within(fn -> :mnesia.write({@table, id, user, at}) end)
 
   @doc "A session by its id."
@@ -209,6 +209,6 @@ defmodule MyApp.Sessions do
 
   defp info(item), do: dirty(fn -> :mnesia.table_info(@table, item) end)
 
-  defp within(fun), do: :mnesia.activity(:transaction, fun, [], :mnesia_frag)
+  defp within(fun), do: :mnesia.activity(:sync_transaction, fun, [], :mnesia_frag)
   defp dirty(fun), do: :mnesia.activity(:async_dirty, fun, [], :mnesia_frag)
 end

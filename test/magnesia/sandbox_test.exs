@@ -56,7 +56,7 @@ defmodule Magnesia.SandboxTest do
     :ok = Magnesia.create_table(:f, frag_properties: [n_fragments: 3])
     :ok = Magnesia.delete_table(:disc_set)
     :ok = Magnesia.drop_index(:ram_set, :value)
-    longer = fn row -> Tuple.append(row, nil) end
+    longer = fn {name, key, value} -> {name, key, value, nil} end
     {:atomic, :ok} = :magnesia.transform_table(:ram_bag, longer, [:key, :value, :more])
     {:atomic, :ok} = :magnesia.change_table_copy_type(:disc_bag, node(), :ram_copies)
     {:atomic, :ok} = :magnesia.change_table_access_mode(:ram_ordered_set, :read_only)

@@ -203,7 +203,7 @@ defmodule Magnesia.Patterns.ClusterTest do
     options = [type: :bag, magnesia_ram: [a.node], ram_copies: [b.node]]
     {:atomic, :ok} = HotNodes.mnesia(a, :create_table, [:bag, options])
     for v <- 1..3, do: :ok = HotNodes.call(a, Magnesia.Engine, :write, [[:bag], {:bag, 1, v}])
-    for v <- 3..1, do: true = HotNodes.call(b, :ets, :insert, [:bag, {:bag, 1, v}])
+    for v <- [3, 2, 1], do: true = HotNodes.call(b, :ets, :insert, [:bag, {:bag, 1, v}])
     assert {:agree, %{rows: rows}} = HotNodes.call(a, Agreement, :check, [:bag])
     assert rows == %{a.node => 3, b.node => 3}
   end
