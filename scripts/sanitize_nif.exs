@@ -334,6 +334,9 @@ defmodule Magnesia.SanitizeNif do
     {:atomic, true} =
       :magnesia.transaction(fn ->
         for n <- 1..1500, do: :magnesia.write({:set, {:large, n}, n, :large})
+        {:aborted, :inner} = :magnesia.transaction(fn -> inner(:set) end)
+        within = fn -> :magnesia.write({:set, {:large, 1}, :within, :large}) end
+        {:atomic, :ok} = :magnesia.transaction(within)
         length(:magnesia.select(:set, ids)) > 1500
       end)
 
