@@ -41,6 +41,8 @@ defmodule Magnesia.Cache do
   alias Magnesia.Cache.Slots
   alias Magnesia.Engine
   alias Magnesia.Options
+  alias Magnesia.Telemetry
+  alias Magnesia.Telemetry.Switch
 
   @rows 10_000
   @sweep_ms 1_000
@@ -121,10 +123,22 @@ defmodule Magnesia.Cache do
   end
 
   defp compute(state, key, fun, ttl) do
-    value = fun.()
+    value = if Switch.on?(), do: timed(state, fun), else: fun.()
     count(state, :computations)
     write(state, key, value, ttl)
     value
+  end
+
+  defp timed(state, fun) do
+    began = :erlang.monotonic_time()
+    value = fun.()
+    duration = :erlang.monotonic_time() - began
+    tell(state, :computation, %{duration: duration})
+    value
+  end
+
+  defp tell(state, event, measurements) do
+    Telemetry.execute([:magnesia, :cache, event], measurements, %{cache: state.name})
   end
 
   @doc """
@@ -209,6 +223,7 @@ defmodule Magnesia.Cache do
     count(state, :writes)
     evicted = Slots.write(state, key, value, expires(ttl))
     :counters.add(state.figures, @figures[:evictions], evicted)
+    if evicted > 0 and Switch.on?(), do: tell(state, :eviction, %{count: evicted}), else: :ok
   end
 
   defp expires(:infinity), do: :infinity
@@ -277,6 +292,7 @@ defmodule Magnesia.Cache do
   def handle_info(:sweep, {state, every, before}) do
     count = Slots.sweep(state, :erlang.monotonic_time())
     :counters.add(state.figures, @figures[:expirations], count)
+    if count > 0, do: tell(state, :expiration, %{count: count})
 
     # A process that has just claimed a place may not have said so yet: what is abandoned is so
     # twice in a row.

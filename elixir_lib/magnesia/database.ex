@@ -22,6 +22,7 @@ defmodule Magnesia.Database do
   alias Magnesia.Strict.Refragmentation
   alias Magnesia.Strict.Settings
   alias Magnesia.Subscribers
+  alias Magnesia.Telemetry.Opening
 
   @typep asked :: {:open | :close | :operation, GenServer.from(), (() -> term())}
 
@@ -196,7 +197,9 @@ defmodule Magnesia.Database do
   end
 
   defp do_open do
-    if running?(), do: :ok, else: open_at(Fallback.location(Settings.location()))
+    if running?(),
+      do: :ok,
+      else: Opening.open(fn -> open_at(Fallback.location(Settings.location())) end)
   end
 
   defp open_at(:memory), do: opened(Engine.open(nil, %{create: false}), :ram_copies)
@@ -245,6 +248,10 @@ defmodule Magnesia.Database do
 
   # Definitions go first, so that who asks meanwhile sees a database that is not running.
   defp do_close do
+    if running?(), do: Opening.close(&shut/0), else: shut()
+  end
+
+  defp shut do
     if running?(), do: Subscribers.tell_system({:mnesia_down, node()})
     Checkpoints.finish_all()
     Definition.erase_all()

@@ -88,6 +88,13 @@ defmodule Magnesia.Events do
     Enum.each(pids, &send(&1, {:magnesia, topic, message}))
   end
 
+  @doc "All processes of this node that are subscribed or listen to anything."
+  @spec subscribers() :: [pid()]
+  def subscribers do
+    groups = :pg.which_groups(@scope_of_groups)
+    Enum.uniq(for group <- groups, pid <- members(group, :local), do: pid)
+  end
+
   defp scope(options, call) do
     rules = [scope: {&(&1 in [:local, :cluster]), ":local or :cluster"}]
     Options.validate!(options, rules, call)

@@ -32,6 +32,7 @@ defmodule Magnesia.Log do
   alias Magnesia.Logs
   alias Magnesia.Options
   alias Magnesia.SchemaError
+  alias Magnesia.Telemetry
 
   @attributes [:number, :verb, :table, :data, :first]
   @storages %{
@@ -237,7 +238,9 @@ defmodule Magnesia.Log do
     marks = for {_consumer, number} when is_integer(number) <- consumers(log), do: number
     done = if marks == [], do: 0, else: Enum.min(marks)
     kept = kept(last, Keyword.get(options, :keep))
-    trim_to(log, first(log), min(max(done, kept), last - 1), 0)
+    count = trim_to(log, first(log), min(max(done, kept), last - 1), 0)
+    Telemetry.execute([:magnesia, :change_log, :trim], %{entries: count}, %{log: log})
+    count
   end
 
   defp kept(last, keep) when is_integer(keep), do: last - keep

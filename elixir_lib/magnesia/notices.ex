@@ -100,6 +100,9 @@ defmodule Magnesia.Notices do
   defp log({:mnesia_error, format, args}), do: Logger.error(text(format, args))
   defp log({:mnesia_fatal, format, args, _core}), do: Logger.error(text(format, args))
 
+  defp log({:mnesia_overload, {_what, %{text: text}}}),
+    do: Logger.warning("Magnesia is overloaded: #{text}")
+
   defp log({:mnesia_overload, what}),
     do: Logger.warning("Magnesia is overloaded: #{inspect(what)}")
 

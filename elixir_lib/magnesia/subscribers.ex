@@ -66,6 +66,19 @@ defmodule Magnesia.Subscribers do
   @spec of(:system | :activity) :: [pid()]
   def of(stream), do: lookup(stream)
 
+  @doc "All subscribers."
+  @spec all() :: [pid()]
+  def all do
+    Enum.uniq(
+      for {_stream, entries} <- :ets.tab2list(__MODULE__), entry <- entries, do: pid(entry)
+    )
+  rescue
+    ArgumentError -> []
+  end
+
+  defp pid({pid, _kind}), do: pid
+  defp pid(pid), do: pid
+
   @doc "The subscribers of a table, each with the kind of events it gets, the last one first."
   @spec of_table(term()) :: [{pid(), :simple | :detailed}]
   def of_table(tab), do: lookup({:table, tab})

@@ -33,7 +33,9 @@ defmodule Magnesia.DoctestTest do
   doctest Magnesia.Ref
   doctest Magnesia.Sandbox
   doctest Magnesia.Shape
+  doctest Magnesia.Overload
   doctest Magnesia.Table
+  doctest Magnesia.Telemetry
   doctest Magnesia.Unique
   doctest Magnesia.Table.Sortable
   doctest Magnesia.Table.Type

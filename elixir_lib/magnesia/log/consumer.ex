@@ -20,6 +20,7 @@ defmodule Magnesia.Log.Consumer do
   alias Magnesia.Engine
   alias Magnesia.Log
   alias Magnesia.Options
+  alias Magnesia.Telemetry
 
   @batch 100
 
@@ -76,9 +77,16 @@ defmodule Magnesia.Log.Consumer do
         {:noreply, state}
 
       entries ->
-        :ok = work(entries, position, state)
+        :ok = told(entries, position, state)
         {:noreply, state, {:continue, :follow}}
     end
+  end
+
+  defp told(entries, position, %{log: log, name: name} = state) do
+    Telemetry.span([:magnesia, :change_log, :batch], %{log: log, consumer: name}, fn ->
+      :ok = work(entries, position, state)
+      {:ok, %{entries: length(entries), position: List.last(entries).number}, %{}}
+    end)
   end
 
   # Another process of the same name may have been here meanwhile.

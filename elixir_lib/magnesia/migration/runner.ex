@@ -10,6 +10,7 @@ defmodule Magnesia.Migration.Runner do
   alias Magnesia.Migration.History
   alias Magnesia.Migration.Steps
   alias Magnesia.MigrationError
+  alias Magnesia.Telemetry
 
   @doc "Runs those that the database has not had, up to a version."
   @spec up([Migration.migration()], Migration.version() | :all, keyword()) :: Migration.answer()
@@ -83,7 +84,15 @@ defmodule Magnesia.Migration.Runner do
 
   defp one(module, direction, options) do
     version = module.__migration__()
+    metadata = %{version: version, module: module, direction: direction}
 
+    Telemetry.span([:magnesia, :migration], metadata, fn ->
+      answer = one(version, module, direction, options)
+      {answer, %{}, Telemetry.result(answer)}
+    end)
+  end
+
+  defp one(version, module, direction, options) do
     with :ok <- reversible(module, direction),
          {:ok, backup} <- back_up(version, direction, options) do
       entry = %{

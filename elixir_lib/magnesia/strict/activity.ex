@@ -12,6 +12,8 @@ defmodule Magnesia.Strict.Activity do
   alias Magnesia.Engine
   alias Magnesia.Strict.Failure
   alias Magnesia.Strict.Locks
+  alias Magnesia.Telemetry.Switch
+  alias Magnesia.Telemetry.Transaction
 
   @state :magnesia_activity_state
   @context :magnesia_context
@@ -123,7 +125,10 @@ defmodule Magnesia.Strict.Activity do
     case Engine.tx_begin(ctx) do
       number when is_integer(number) ->
         :erlang.put(@state, {mod, {:tid, number, self()}, ctx})
-        attempt(ctx, fun, args, retries, sync)
+
+        if Switch.on?(),
+          do: Transaction.run(sync, mod, fn -> attempt(ctx, fun, args, retries, sync) end),
+          else: attempt(ctx, fun, args, retries, sync)
 
       # The process has put its transaction aside; this is another one beside it.
       {:"$magnesia_error", :nested} ->
@@ -137,6 +142,20 @@ defmodule Magnesia.Strict.Activity do
   defp begin_beside(fun, args, retries, mod, sync) do
     :erlang.erase(@context)
     outer(fun, args, retries, mod, sync)
+  end
+
+  # To those who listen it is the same transaction.
+  defp anew(fun, args, retries, mod, sync) do
+    ctx = context()
+
+    case Engine.tx_begin(ctx) do
+      number when is_integer(number) ->
+        :erlang.put(@state, {mod, {:tid, number, self()}, ctx})
+        attempt(ctx, fun, args, retries, sync)
+
+      {:"$magnesia_error", reason} ->
+        {:aborted, Failure.translate(reason)}
+    end
   end
 
   defp context do
@@ -169,7 +188,12 @@ defmodule Magnesia.Strict.Activity do
   end
 
   defp commit({:wait, token}, ctx, sync, value) do
-    commit(Locks.await(token), ctx, sync, value)
+    outcome =
+      if Switch.on?(),
+        do: Transaction.sync(:commit, fn -> Locks.await(token) end),
+        else: Locks.await(token)
+
+    commit(outcome, ctx, sync, value)
   end
 
   defp commit(:large, ctx, sync, value) do
@@ -182,11 +206,11 @@ defmodule Magnesia.Strict.Activity do
     {:aborted, Failure.translate(reason)}
   end
 
-  defp recover({:aborted, {:cyclic, _, _, _, _, blocker}}, ctx, fun, args, retries, sync) do
+  defp recover({:aborted, {:cyclic, _, oid, _, kind, blocker}}, ctx, fun, args, retries, sync) do
     if again?(retries) do
       _ = Engine.count_restart()
       Locks.put_notes(:undefined)
-      restart(Engine.tx_restart(ctx, blocker), ctx, fun, args, decrement(retries), sync)
+      restart(give_way(ctx, blocker, oid, kind), ctx, fun, args, decrement(retries), sync)
     else
       fail(ctx, {:aborted, :nomore})
     end
@@ -200,7 +224,7 @@ defmodule Magnesia.Strict.Activity do
       _ = Engine.count_restart()
       _ = fail(ctx, reason)
       pause()
-      outer(fun, args, decrement(retries), mod, sync)
+      anew(fun, args, decrement(retries), mod, sync)
     else
       fail(ctx, {:aborted, :nomore})
     end
@@ -208,12 +232,20 @@ defmodule Magnesia.Strict.Activity do
 
   defp recover(reason, ctx, _fun, _args, _retries, _sync), do: fail(ctx, reason)
 
-  defp restart(:ok, ctx, fun, args, retries, sync), do: attempt(ctx, fun, args, retries, sync)
-
-  defp restart({:wait, token}, ctx, fun, args, retries, sync) do
-    Locks.await(token)
-    attempt(ctx, fun, args, retries, sync)
+  defp give_way(ctx, blocker, oid, kind) do
+    if Switch.on?(),
+      do: Transaction.restart(oid, kind, fn -> give_way(ctx, blocker) end),
+      else: give_way(ctx, blocker)
   end
+
+  defp give_way(ctx, blocker) do
+    with {:wait, token} <- Engine.tx_restart(ctx, blocker) do
+      Locks.await(token)
+      :ok
+    end
+  end
+
+  defp restart(:ok, ctx, fun, args, retries, sync), do: attempt(ctx, fun, args, retries, sync)
 
   defp restart({:"$magnesia_error", reason}, ctx, _fun, _args, _retries, _sync) do
     fail(ctx, Failure.translate(reason))

@@ -15,6 +15,7 @@ defmodule Magnesia.Strict.Administration do
   alias Magnesia.Strict.Definition
   alias Magnesia.Strict.Fallback
   alias Magnesia.Strict.Settings
+  alias Magnesia.Telemetry.Writing
 
   @typep answer :: :ok | {:error, term()}
 
@@ -222,7 +223,7 @@ defmodule Magnesia.Strict.Administration do
   def dump_log do
     cond do
       not Database.running?() -> stopped()
-      Copies.disc?() -> with :ok <- answer(Engine.dump_log()), do: :dumped
+      Copies.disc?() -> with :ok <- Writing.dump(fn -> answer(Engine.dump_log()) end), do: :dumped
       true -> :dumped
     end
   end
@@ -232,7 +233,7 @@ defmodule Magnesia.Strict.Administration do
   def sync_log do
     cond do
       not Database.running?() -> stopped()
-      Copies.disc?() -> answer(Engine.sync_log())
+      Copies.disc?() -> Writing.sync(fn -> answer(Engine.sync_log()) end)
       true -> {:error, :no_such_log}
     end
   end

@@ -12,12 +12,14 @@ defmodule Magnesia.Strict.Announcement do
   alias Magnesia.Strict.Activity
   alias Magnesia.Strict.Definition
   alias Magnesia.Subscribers
+  alias Magnesia.Telemetry
 
   @doc "Tells that a definition is in force in the place of an older one, or is new."
   @spec defined(Definition.t(), {:ok, Definition.t()} | :error) :: :ok
   def defined(%{version: version}, {:ok, %{version: version}}), do: :ok
 
   def defined(definition, old) do
+    note(definition.name, if(old == :error, do: :created, else: :changed))
     tell(:schema, fn tid -> writes(old, definition, tid) end)
   end
 
@@ -30,6 +32,7 @@ defmodule Magnesia.Strict.Announcement do
   """
   @spec reshaped(Definition.t(), {:ok, Definition.t()}) :: :ok
   def reshaped(new, {:ok, old}) do
+    note(new.name, :changed)
     before = %{old | version: new.version}
     dropped = for {_, n} <- Enum.with_index(old.index_info, 1), do: without(before, n)
     added = for {_, n} <- Enum.with_index(new.index_info, 1), do: with_first(new, n)
@@ -53,6 +56,7 @@ defmodule Magnesia.Strict.Announcement do
   @doc "Tells that a table is gone."
   @spec deleted(Definition.t()) :: :ok
   def deleted(definition) do
+    note(definition.name, :deleted)
     row = row(definition)
 
     tell(:schema, fn tid ->
@@ -63,6 +67,7 @@ defmodule Magnesia.Strict.Announcement do
   @doc "Tells those who watch a table that all its rows are gone."
   @spec cleared(Definition.t()) :: :ok
   def cleared(%{name: tab} = definition) do
+    note(tab, :cleared)
     row = row(definition)
 
     tell(tab, fn tid ->
@@ -122,6 +127,10 @@ defmodule Magnesia.Strict.Announcement do
     else
       _ -> :ok
     end
+  end
+
+  defp note(tab, change) do
+    Telemetry.execute([:magnesia, :schema, :change], %{count: 1}, %{table: tab, change: change})
   end
 
   defp write(row, old, tid) do

@@ -14,6 +14,7 @@ defmodule Magnesia.Strict.Backup do
   alias Magnesia.Strict.Listing
   alias Magnesia.Strict.Settings
   alias Magnesia.Strict.Traversal
+  alias Magnesia.Telemetry.Writing
 
   require Logger
 
@@ -69,12 +70,16 @@ defmodule Magnesia.Strict.Backup do
     }
 
     with {:ok, asked} <- asked(options, begin) do
-      client = self()
-      pid = spawn_link(fn -> serve(client, name, opaque, asked) end)
+      Writing.backup(opaque, asked.rows, &served(name, opaque, %{asked | rows: &1}))
+    end
+  end
 
-      receive do
-        {^pid, ^client, result} -> result
-      end
+  defp served(name, opaque, asked) do
+    client = self()
+    pid = spawn_link(fn -> serve(client, name, opaque, asked) end)
+
+    receive do
+      {^pid, ^client, result} -> result
     end
   end
 

@@ -10,6 +10,8 @@ defmodule Magnesia.Strict.Locks do
 
   alias Magnesia.Engine
   alias Magnesia.Job
+  alias Magnesia.Telemetry.Switch
+  alias Magnesia.Telemetry.Transaction
 
   @whole :______WHOLETABLE_____
   @stick :______STICK_____
@@ -99,6 +101,14 @@ defmodule Magnesia.Strict.Locks do
         {:"$magnesia", ^token, outcome} -> outcome
       end
     end)
+  end
+
+  @doc "As `await/1`, for a lock, which is told to those who listen."
+  @spec await(integer(), tuple(), atom()) :: term()
+  def await(token, oid, kind) do
+    if Switch.on?(),
+      do: Transaction.wait(oid, kind, fn -> await(token) end),
+      else: await(token)
   end
 
   @doc "Leaves the fun because an older transaction holds what this one wants."
@@ -241,7 +251,7 @@ defmodule Magnesia.Strict.Locks do
         taken
 
       {:wait, token} ->
-        await(token)
+        await(token, oid(item), kind)
         take(ctx, item, kind)
 
       {:die, blocker} ->

@@ -46,7 +46,7 @@ defmodule Magnesia.Strict.Reads do
   @spec settle(Engine.delayed() | Engine.failure(), Engine.context(), atom(), term(), atom()) ::
           [tuple()]
   def settle({:wait, token}, ctx, tab, key, lock) do
-    Locks.await(token)
+    Locks.await(token, {tab, key}, lock)
     read_locked(ctx, tab, key, lock)
   end
 

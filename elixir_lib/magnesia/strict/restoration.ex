@@ -20,6 +20,7 @@ defmodule Magnesia.Strict.Restoration do
   alias Magnesia.Strict.Rules
   alias Magnesia.Strict.Settings
   alias Magnesia.Strict.Traversal
+  alias Magnesia.Telemetry.Writing
 
   @operations [:clear_tables, :recreate_tables, :keep_tables, :skip_tables]
 
@@ -71,6 +72,10 @@ defmodule Magnesia.Strict.Restoration do
   end
 
   defp restore_as(%{opaque: opaque} = asked) do
+    Writing.restore(opaque, fn -> restored(opaque, asked) end)
+  end
+
+  defp restored(opaque, asked) do
     with schema when is_list(schema) <- Traversal.read_schema(asked.module, opaque) do
       Alteration.valued(fn -> put(asked, schema) end)
     else

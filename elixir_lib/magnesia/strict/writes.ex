@@ -55,7 +55,7 @@ defmodule Magnesia.Strict.Writes do
           atom()
         ) :: :ok
   def settle_write({:wait, token}, ctx, tab, record, lock) do
-    Locks.await(token)
+    Locks.await(token, {tab, elem(record, 1)}, lock)
     write_locked(ctx, tab, record, lock)
   end
 
@@ -125,7 +125,7 @@ defmodule Magnesia.Strict.Writes do
         :ok
 
       {:wait, token} ->
-        Locks.await(token)
+        Locks.await(token, {tab, key}, lock)
         delete_locked(ctx, tab, key, lock)
 
       other ->
@@ -139,7 +139,7 @@ defmodule Magnesia.Strict.Writes do
         :ok
 
       {:wait, token} ->
-        Locks.await(token)
+        Locks.await(token, {tab, elem(record, 1)}, lock)
         delete_object_locked(ctx, tab, record, lock)
 
       # A record that no row of the table can equal: the lock is all there is to do.
