@@ -4,7 +4,7 @@ defmodule Magnesia.Telemetry.Calls do
 
   The VM's call tracing is switched on for those functions, and off again after a time or a number
   of calls, whichever comes first, so that nothing is paid by whoever is not looked at. Where
-  somebody else traces one of them nothing is known. No row and no key is looked at.
+  somebody else traces one of them, or another sample is being taken, nothing is known. No row and no key is looked at.
   """
 
   alias Magnesia.Engine
@@ -60,8 +60,17 @@ defmodule Magnesia.Telemetry.Calls do
   @spec take(pos_integer(), pos_integer()) :: {:ok, counts(), pos_integer()} | :unknown
   def take(milliseconds, calls_max) do
     if free?(),
-      do: Task.await(Task.async(fn -> traced(milliseconds, calls_max) end), :infinity),
+      do: Task.await(Task.async(fn -> alone(milliseconds, calls_max) end), :infinity),
       else: :unknown
+  end
+
+  # The name is taken while another sample is.
+  defp alone(milliseconds, calls_max) do
+    Process.register(self(), __MODULE__)
+  rescue
+    ArgumentError -> :unknown
+  else
+    true -> traced(milliseconds, calls_max)
   end
 
   defp free? do
