@@ -12,7 +12,7 @@ defmodule Magnesia.Stress.LongScheduleTest do
   defmodule Holding do
     # Our backend under one more alias. It holds the scheduler where Mnesia has it delete a
     # table, which is in the process of the schema operation.
-    @own [init_backend: 0, add_aliases: 1, remove_aliases: 1, delete_table: 2]
+    @own [init_backend: 0, add_aliases: 1, remove_aliases: 1, insert: 3, delete_table: 2]
 
     for {name, arity} = function <- Backend.__info__(:functions), function not in @own do
       arguments = Macro.generate_arguments(arity, __MODULE__)
@@ -26,11 +26,18 @@ defmodule Magnesia.Stress.LongScheduleTest do
     def add_aliases(_aliases), do: :ok
     def remove_aliases(_aliases), do: :ok
 
+    def insert(_alias, tab, record) do
+      _ = if is_tuple(tab), do: tell()
+      Backend.insert(:magnesia_ram, tab, record)
+    end
+
     def delete_table(_alias, tab) do
-      send(:holding_test, {:holds, self(), System.monotonic_time(:millisecond)})
+      tell()
       hold(System.monotonic_time(:millisecond) + Application.fetch_env!(:magnesia, :held_ms))
       Backend.delete_table(:magnesia_ram, tab)
     end
+
+    defp tell, do: send(:holding_test, {:holds, self(), System.monotonic_time(:millisecond)})
 
     # The size is counted in one go, and one call is one reduction.
     defp hold(until) do
@@ -76,6 +83,17 @@ defmodule Magnesia.Stress.LongScheduleTest do
            end) == nil
   end
 
+  test "of one that calls us for each of many rows nothing is said" do
+    assert ours_of([Backend], fn -> index_of(10) end) >= 0
+    assert ours_of([Backend], fn -> index_of(2000) end) == nil
+  end
+
+  defp index_of(rows) do
+    for n <- 1..rows, do: :ok = :mnesia.dirty_write({:held, n, n, n})
+    assert :mnesia.add_table_index(:held, :v) == {:atomic, :ok}
+    assert :mnesia.del_table_index(:held, :v) == {:atomic, :ok}
+  end
+
   defp delete, do: assert(:mnesia.delete_table(:held) == {:atomic, :ok})
 
   # Of the process in which a fun had a table deleted. The caller is looked at from a process of
@@ -99,8 +117,18 @@ defmodule Magnesia.Stress.LongScheduleTest do
     assert_receive :traced, 60_000
     fun.()
     assert_receive {:holds, pid, since}
+    assert pid != self()
     send(watcher, {:held, pid, since})
     assert_receive {:ours, ours}, 60_000
+    flush()
     ours
+  end
+
+  defp flush do
+    receive do
+      {:holds, _pid, _since} -> flush()
+    after
+      0 -> :ok
+    end
   end
 end

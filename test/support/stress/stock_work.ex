@@ -2,12 +2,17 @@ defmodule Magnesia.Stress.StockWork do
   @moduledoc """
   Tells how much of a time slice Mnesia's own processes spent in functions of ours: those that
   carry out schema operations and those that dump its log, which work on stock tables too. They
-  are traced, with each call of the given modules. Nothing is said of any other process.
+  are traced, with each call of the given modules, as long as they make few: one that works
+  through a table calls us for each row, and nothing is said of it from then on, as of any other
+  process.
   """
 
   # The processes, by the functions that they begin with.
   @begins [{:mnesia_schema, :schema_coordinator}, {:mnesia_controller, :dump_and_reply}]
   @flags [:procs, :call, :arity, :set_on_spawn, :monotonic_timestamp]
+
+  # Above this a trace would be the most of the work.
+  @calls_max 1000
 
   @typedoc "For each process: how deep it is in ours, since when, and the times it was before."
   @type t :: %{pid => {non_neg_integer, integer, [{integer, integer}]}}
@@ -39,8 +44,7 @@ defmodule Magnesia.Stress.StockWork do
     if {module, function} in @begins do
       Map.put(known, pid, {0, 0, []})
     else
-      # It may be gone.
-      _ = try(do: :erlang.trace(pid, false, [:all]), rescue: (ArgumentError -> 0))
+      untraced(pid)
       known
     end
   end
@@ -56,16 +60,31 @@ defmodule Magnesia.Stress.StockWork do
   defp moved(known, pid, by, at) do
     case known do
       %{^pid => {0, _since, times}} -> %{known | pid => {1, at, times}}
-      %{^pid => {1, since, times}} when by < 0 -> %{known | pid => {0, 0, [{since, at} | times]}}
+      %{^pid => {1, since, times}} when by < 0 -> ended(known, pid, [{since, at} | times])
       %{^pid => {depth, since, times}} -> %{known | pid => {depth + by, since, times}}
       %{} -> known
     end
   end
 
+  defp ended(known, pid, times) when length(times) <= @calls_max,
+    do: %{known | pid => {0, 0, times}}
+
+  defp ended(known, pid, _times) do
+    untraced(pid)
+    Map.delete(known, pid)
+  end
+
+  # It may be gone.
+  defp untraced(pid) do
+    :erlang.trace(pid, false, [:all])
+  rescue
+    ArgumentError -> 0
+  end
+
   @doc """
   How many milliseconds of those from `since` to now, by the VM's monotonic time, one of Mnesia's
-  own processes was in functions of ours, with what it has told until now; nil for all others, and
-  where nothing is traced.
+  own processes was in functions of ours, with what it has told until now; nil of all others, of
+  one that has called us often, and where nothing is traced.
   """
   @spec ours(t | nil, pid, integer) :: {t | nil, float | nil}
   def ours(nil, _pid, _since), do: {nil, nil}
