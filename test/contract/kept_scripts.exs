@@ -7,7 +7,21 @@ global = fn who, kind -> {:step, who, call.(:lock, [{:global, :g, [node()]}, kin
 write = fn table, record -> {:call, :dirty_write, [table, record]} end
 all = [{:_, [], [:"$_"]}]
 
+zeros = fn table ->
+  for value <- [0.0, -0.0, {1, -0.0}, [[0.0]]],
+      asked <- [value, 0.0, -0.0, {1, 0.0}, [[-0.0]]],
+      step <- [
+        write.(table, {table, 1, value, 2}),
+        call.(:dirty_index_read, [table, asked, :v]),
+        transaction.([call.(:index_read, [table, asked, :v])]),
+        call.(:dirty_delete, [table, 1])
+      ],
+      do: step
+end
+
 [
+  # An index tells zeros by their sign, whole or in parts.
+  {:data, Enum.flat_map([:i, :ib], zeros)},
   # Rows of a bag's key come as they were inserted, though an index would find them by value.
   {:data,
    [

@@ -167,8 +167,13 @@ defmodule Magnesia.Strict.Index do
     end
   end
 
+  # Mnesia matches the value with what its index holds, and a match tells 0.0 from -0.0 where the
+  # VM's own comparison does not yet.
   defp by_index(tab, value, pos) when is_integer(pos) and pos > 0 do
-    Engine.index_read(tab, value, pos)
+    case Engine.index_read(tab, value, pos) do
+      [_ | _] = rows -> if zero?(value), do: matching(rows, tab, value, pos), else: rows
+      rows_or_failure -> rows_or_failure
+    end
   end
 
   defp by_index(tab, _value, _pos) do
@@ -176,6 +181,21 @@ defmodule Magnesia.Strict.Index do
       size when is_integer(size) -> {:"$magnesia_error", :bad_position}
       failure -> failure
     end
+  end
+
+  # Whether a value may hold a zero: what is in a tuple is looked at, what is in that is not.
+  defp zero?(value) when is_tuple(value), do: zero?(value, tuple_size(value))
+  defp zero?(value), do: doubtful?(value)
+
+  defp zero?(_tuple, 0), do: false
+  defp zero?(tuple, n), do: doubtful?(:erlang.element(n, tuple)) or zero?(tuple, n - 1)
+
+  defp doubtful?(value) when is_float(value), do: value == 0.0
+  defp doubtful?(value), do: is_tuple(value) or is_map(value) or (is_list(value) and value != [])
+
+  defp matching(rows, tab, value, pos) do
+    wild = Facts.wild_pattern(Facts.fetch!(tab, :wild_pattern))
+    Own.run(rows, Pattern.rows(:erlang.setelement(pos, wild, value)))
   end
 
   @spec refuse(term(), atom(), [term()]) :: no_return()
