@@ -69,21 +69,12 @@ defmodule Magnesia.Interop.Ejabberd do
 
   @doc "Ends it in good order."
   @spec stop(Program.t()) :: :ok
-  def stop(program) do
-    _ = control(program, ["stop"])
-    Program.gone(program)
-  end
+  def stop(program), do: Program.stop(program, line(program, ["stop"]))
 
   @doc "What `ejabberdctl` answers, sorted by lines."
   @spec control(Program.t(), [String.t()]) :: [String.t()]
   def control(program, arguments) do
-    case Program.command(program, line(program, arguments)) do
-      {text, 0} ->
-        text |> String.split("\n", trim: true) |> Enum.reject(&warning?/1) |> Enum.sort()
-
-      {text, status} ->
-        raise "ejabberdctl #{Enum.join(arguments, " ")}: #{status} #{text}"
-    end
+    program |> Program.control(line(program, arguments)) |> Enum.reject(&warning?/1)
   end
 
   defp warning?(line), do: line =~ "not recommended to run ejabberd as root"

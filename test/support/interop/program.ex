@@ -155,6 +155,22 @@ defmodule Magnesia.Interop.Program do
     names =~ "name #{program.name} "
   end
 
+  @doc "Ends the program in good order, by a command of its own script."
+  @spec stop(t(), [String.t()]) :: :ok
+  def stop(program, line) do
+    _ = control(program, line)
+    gone(program)
+  end
+
+  @doc "What a command of the program's own script answers, sorted by lines."
+  @spec control(t(), [String.t()]) :: [String.t()]
+  def control(program, line) do
+    case command(program, line) do
+      {text, 0} -> text |> String.split("\n", trim: true) |> Enum.sort()
+      {text, status} -> raise "#{Enum.join(line, " ")}: #{status} #{text}"
+    end
+  end
+
   @doc "Calls a function in the program's VM."
   @spec call(t(), module(), atom(), [term()]) :: term()
   def call(program, module, function, arguments) do

@@ -42,19 +42,13 @@ defmodule Magnesia.Interop.Rabbitmq do
 
   @doc "Ends it in good order."
   @spec stop(Program.t()) :: :ok
-  def stop(program) do
-    _ = control(program, ["stop"])
-    Program.gone(program)
-  end
+  def stop(program), do: Program.stop(program, line(["stop"]))
 
   @doc "What `rabbitmqctl` answers, sorted by lines."
   @spec control(Program.t(), [String.t()]) :: [String.t()]
-  def control(program, arguments) do
-    case Program.command(program, [script("rabbitmqctl"), "--quiet" | arguments]) do
-      {text, 0} -> text |> String.split("\n", trim: true) |> Enum.sort()
-      {text, status} -> raise "rabbitmqctl #{Enum.join(arguments, " ")}: #{status} #{text}"
-    end
-  end
+  def control(program, arguments), do: Program.control(program, line(arguments))
+
+  defp line(arguments), do: [script("rabbitmqctl"), "--quiet" | arguments]
 
   defp script(name), do: Path.join([Program.packages(), "usr/lib/rabbitmq/bin", name])
 end
