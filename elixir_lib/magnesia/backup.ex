@@ -98,7 +98,7 @@ defmodule Magnesia.Backup do
 
   defp write(name, file, count) do
     listed = if all?(name), do: [], else: [tables: checkpoint_tables(name)]
-    Backup.backup_checkpoint(name, file, [module: :mnesia_backup] ++ listed, count)
+    Backup.backup_once(name, file, [module: :mnesia_backup] ++ listed, count)
   after
     Checkpoints.deactivate(name)
   end

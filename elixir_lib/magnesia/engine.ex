@@ -234,9 +234,9 @@ defmodule Magnesia.Engine do
   @spec checkpoint_kept(reference()) :: non_neg_integer() | failure()
   def checkpoint_kept(handle), do: Native.checkpoint_kept(handle)
 
-  @doc "Begins to go over a checkpoint's table."
-  @spec checkpoint_rows(reference(), table()) :: reference() | failure()
-  def checkpoint_rows(handle, name), do: Native.checkpoint_rows(handle, name)
+  @doc "Begins to go over a checkpoint's table, for the only time or not: less is kept then."
+  @spec checkpoint_rows(reference(), table(), boolean()) :: reference() | failure()
+  def checkpoint_rows(handle, name, once?), do: Native.checkpoint_rows(handle, name, once?)
 
   @doc "Begins to go over what changed in a table since another, earlier checkpoint."
   @spec checkpoint_changes(reference(), reference(), table()) :: reference() | failure()

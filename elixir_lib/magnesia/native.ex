@@ -144,7 +144,7 @@ defmodule Magnesia.Native do
   def checkpoint_start(_a), do: missing()
   def checkpoint_end(_a), do: missing()
   def checkpoint_kept(_a), do: missing()
-  def checkpoint_rows(_a, _b), do: missing()
+  def checkpoint_rows(_a, _b, _c), do: missing()
   def checkpoint_changes(_a, _b, _c), do: missing()
   def rows_next(_a, _b), do: missing()
   def rows_log(_a, _b), do: missing()

@@ -39,7 +39,7 @@ defmodule Magnesia.Strict.Backup do
     all = Definition.names()
 
     with {:ok, name, _nodes} <- Checkpoints.activate(ram_overrides_dump: false, max: all) do
-      result = backup_checkpoint(name, opaque, options)
+      result = backup_once(name, opaque, options, fn _table, _rows -> :ok end)
       _ = Checkpoints.deactivate(name)
       result
     end
@@ -62,10 +62,21 @@ defmodule Magnesia.Strict.Backup do
   @doc "The same; `progress` is called with a table and some rows of it, in another process."
   @spec backup_checkpoint(term(), term(), [{atom(), term()}], progress()) :: answer()
   def backup_checkpoint(name, opaque, options, progress) do
+    backup_checkpoint(name, opaque, options, progress, false)
+  end
+
+  @doc "The same for a checkpoint that nobody else reads, before or after: writers keep less for it."
+  @spec backup_once(term(), term(), [{atom(), term()}], progress()) :: answer()
+  def backup_once(name, opaque, options, progress) do
+    backup_checkpoint(name, opaque, options, progress, true)
+  end
+
+  defp backup_checkpoint(name, opaque, options, progress, once?) do
     begin = %{
       module: Settings.get(:backup_module),
       tables: :all,
       since: name,
+      once?: once?,
       rows: progress
     }
 
@@ -119,6 +130,8 @@ defmodule Magnesia.Strict.Backup do
     checkpoint = checkpoint(out, name)
     tables = if asked.tables == :all, do: checkpoint.tables, else: asked.tables
     out = schema(out, checkpoint, tables)
+    # A table that is named twice is written twice.
+    asked = %{asked | once?: asked.once? and Enum.uniq(tables) == tables}
 
     out =
       Enum.reduce(tables -- [:schema], out, fn table, out ->
@@ -172,23 +185,23 @@ defmodule Magnesia.Strict.Backup do
       abandon(out, {:error, {~c"No retainer attached to table", [table, checkpoint.name]}})
     end
 
-    case reading(checkpoint, table, Checkpoints.fetch(asked.since)) do
+    case reading(checkpoint, table, Checkpoints.fetch(asked.since), asked.once?) do
       {:"$magnesia_error", reason} -> broken(out, reason)
       reading -> rows(out, reading, table, asked.rows)
     end
   end
 
   # A table that the earlier checkpoint does not have is written whole.
-  defp reading(checkpoint, table, {:ok, earlier}) when earlier.name != checkpoint.name do
+  defp reading(checkpoint, table, {:ok, earlier}, once?) when earlier.name != checkpoint.name do
     if table in earlier.tables do
       Engine.checkpoint_changes(checkpoint.handle, earlier.handle, table)
     else
-      Engine.checkpoint_rows(checkpoint.handle, table)
+      Engine.checkpoint_rows(checkpoint.handle, table, once?)
     end
   end
 
-  defp reading(checkpoint, table, _same_or_none) do
-    Engine.checkpoint_rows(checkpoint.handle, table)
+  defp reading(checkpoint, table, _same_or_none, once?) do
+    Engine.checkpoint_rows(checkpoint.handle, table, once?)
   end
 
   @spec rows({module(), term()}, reference(), atom(), progress()) :: {module(), term()}

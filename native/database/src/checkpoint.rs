@@ -97,11 +97,12 @@ impl Database {
 }
 
 impl Checkpoint {
-    /// The rows of a table, or none when it is not one of the checkpoint's.
+    /// The rows of a table, or none when it is not one of the checkpoint's, or somebody has said
+    /// with `is_last` that nobody will read it again.
     #[must_use]
-    pub fn rows(&self, name: Atom) -> Option<Rows> {
+    pub fn rows(&self, name: Atom, is_last: bool) -> Option<Rows> {
         let seen = self.tables.get(&name)?;
-        let since = Since::begin(Arc::clone(&seen.body), Arc::clone(&seen.line));
+        let since = Since::begin(Arc::clone(&seen.body), Arc::clone(&seen.line), is_last)?;
         Some(Rows(Way::All(since)))
     }
 
@@ -117,7 +118,7 @@ impl Checkpoint {
                 let changes = Changes::begin(Arc::clone(&seen.body), from, to);
                 Some(Rows(Way::Changed(changes)))
             }
-            None => self.rows(name),
+            None => self.rows(name, false),
         }
     }
 

@@ -225,9 +225,11 @@ fn a_checkpoint_is_over_when_it_is_dropped_and_has_no_other_tables() {
     let checkpoint = database
         .checkpoint(&[(atom("a"), Of::Rows)])
         .expect("memory");
-    assert!(checkpoint.rows(atom("kept")).is_none());
+    assert!(checkpoint.rows(atom("kept"), false).is_none());
     rebuild(&database).expect("a good disk");
-    let mut rows = checkpoint.rows(atom("a")).expect("one of its tables");
+    let mut rows = checkpoint
+        .rows(atom("a"), false)
+        .expect("one of its tables");
     let mut count = 0;
     while let Some(part) = rows.part().expect("memory") {
         let is_old = |item: &Item| matches!(item, Item::Row(row) if row.at(3) == Some(&int(0)));

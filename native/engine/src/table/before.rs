@@ -10,7 +10,11 @@
 //! on.
 //!
 //! A checkpoint's line is for tables of every kind: what it saw is read by [`Since`] for as long
-//! as the line is there, exactly as it was.
+//! as the line is there, exactly as it was. Where it is read once, a key of a set keeps nothing
+//! any more when its part has been read.
+//!
+//! A writer puts what it keeps behind what was kept before, and goes on. Which of it is of keys
+//! that are kept already is found out when somebody reads, or when it has become too much.
 //!
 //! Never here: choosing the moment. Lines of several tables see one moment when nobody commits
 //! while they are drawn, which the caller sees to.
@@ -19,25 +23,36 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::BuildHasher;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use foldhash::fast::FixedState;
 use magnesia_term::key::{self, Flavour};
 use magnesia_term::{Row, hash, order};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::body::{Body, Store};
-use super::walk::{Direction, Position};
+use super::walk::{At, Direction, Position};
 use crate::error::TableError;
 
 /// Parts of a line, each under its own lock.
 const SHARDS: usize = 64;
+/// What a part takes before it is looked at: changes, and bytes of their rows.
+const FRESH_MAX: usize = 256;
+const FRESH_BYTES_MAX: usize = 64 << 10;
+/// No part has been read for the only time, or the first is about to be.
+const UNREAD: u64 = 0;
+const BEGUN: u64 = 1;
+/// The clock of a line that nobody has read.
+const FIRST: u64 = 1;
 
 /// Rows of keys that were changed since a moment.
 pub struct Line {
+    flavour: Flavour,
     shards: Vec<Mutex<Shard>>,
-    keys: AtomicUsize,
+    is_touched: AtomicBool,
+    /// Keys of a set with a hash below this have been read for the only time.
+    read_below: AtomicU64,
     /// Counts the parts that were read by whoever goes over the table as the line saw it.
     clock: AtomicU64,
 }
@@ -45,6 +60,9 @@ pub struct Line {
 /// Keys are found by their hash; those whose hash another key has, by their bytes.
 #[derive(Default)]
 struct Shard {
+    /// What was kept last, in its order, of keys that may be kept already.
+    fresh: Vec<(u64, Kept)>,
+    fresh_bytes: usize,
     by_hash: HashMap<u64, Kept, FixedState>,
     others: BTreeMap<Vec<u8>, Kept>,
 }
@@ -90,6 +108,22 @@ impl What {
             Self::Rows(rows) => rows.first().map_or(&[], Row::key),
         }
     }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Nothing(key) => key.len(),
+            _ => self.rows().iter().map(|row| row.body().len()).sum(),
+        }
+    }
+}
+
+/// Whether two packed keys are one key.
+fn is_same(a: &[u8], b: &[u8], flavour: Flavour) -> bool {
+    a == b
+        || match flavour {
+            Flavour::Exact => order::equal_exact(a, b),
+            Flavour::Numeric => order::compare(a, b).is_eq(),
+        }
 }
 
 /// A packed key with how it is found.
@@ -109,11 +143,7 @@ impl<'a> Sought<'a> {
     }
 
     fn is(&self, key: &[u8]) -> bool {
-        self.key == key
-            || match self.flavour {
-                Flavour::Exact => order::equal_exact(self.key, key),
-                Flavour::Numeric => order::compare(self.key, key).is_eq(),
-            }
+        is_same(self.key, key, self.flavour)
     }
 }
 
@@ -126,21 +156,32 @@ impl Shard {
         }
     }
 
-    /// Keeps what a key had unless it is kept already; returns whether it is new.
-    fn keep(&mut self, sought: &Sought<'_>, make: impl FnOnce() -> Kept) -> bool {
-        match self.by_hash.entry(sought.hash) {
-            Entry::Vacant(place) => {
-                place.insert(make());
-                true
-            }
-            Entry::Occupied(kept) if sought.is(kept.get().what.key()) => false,
-            Entry::Occupied(_) => {
-                let before = self.others.len();
-                let bytes = bytes_of(sought.key, sought.flavour);
-                self.others.entry(bytes).or_insert_with(make);
-                self.others.len() > before
+    fn keep(&mut self, hash: u64, kept: Kept, flavour: Flavour) {
+        self.fresh_bytes += kept.what.bytes();
+        self.fresh.push((hash, kept));
+        if self.fresh.len() >= FRESH_MAX || self.fresh_bytes >= FRESH_BYTES_MAX {
+            self.settle(flavour);
+        }
+    }
+
+    /// Puts what was kept last to the rest; of a key, what was kept first stays.
+    fn settle(&mut self, flavour: Flavour) {
+        let mut fresh = std::mem::take(&mut self.fresh);
+        for (hash, kept) in fresh.drain(..) {
+            let key = kept.what.key();
+            match self.by_hash.entry(hash) {
+                Entry::Vacant(place) => {
+                    place.insert(kept);
+                }
+                Entry::Occupied(there) if is_same(key, there.get().what.key(), flavour) => {}
+                Entry::Occupied(_) => {
+                    let bytes = bytes_of(key, flavour);
+                    self.others.entry(bytes).or_insert(kept);
+                }
             }
         }
+        self.fresh = fresh;
+        self.fresh_bytes = 0;
     }
 
     fn each(&self) -> impl Iterator<Item = &Kept> {
@@ -149,42 +190,70 @@ impl Shard {
 }
 
 impl Line {
-    fn new() -> Self {
+    fn new(flavour: Flavour) -> Self {
         Self {
+            flavour,
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
-            keys: AtomicUsize::new(0),
-            clock: AtomicU64::new(1),
+            is_touched: AtomicBool::new(false),
+            read_below: AtomicU64::new(UNREAD),
+            clock: AtomicU64::new(FIRST),
         }
     }
 
     /// Number of keys whose rows are kept.
     #[must_use]
     pub fn keys(&self) -> usize {
-        self.keys.load(Ordering::Acquire)
+        let count = |number| {
+            let shard = self.settled(number);
+            shard.by_hash.len() + shard.others.len()
+        };
+        (0..SHARDS).map(count).sum()
     }
 
-    fn shard(&self, sought: &Sought<'_>) -> &Mutex<Shard> {
-        &self.shards[(sought.hash >> 32) as usize % SHARDS]
+    fn shard_of(sought: &Sought<'_>) -> usize {
+        (sought.hash >> 32) as usize % SHARDS
+    }
+
+    /// A shard, all of it looked at.
+    fn settled(&self, number: usize) -> MutexGuard<'_, Shard> {
+        let mut shard = self.shards[number].lock();
+        shard.settle(self.flavour);
+        shard
     }
 
     fn keep(&self, sought: &Sought<'_>, what: &dyn Fn() -> What) {
-        let mut shard = self.shard(sought).lock();
-        let is_new = shard.keep(sought, || Kept {
+        let mut shard = self.shards[Self::shard_of(sought)].lock();
+        let kept = Kept {
             what: what(),
             at: self.clock.load(Ordering::Acquire),
             shown: 0,
-        });
-        if is_new {
-            self.keys.fetch_add(1, Ordering::Release);
+        };
+        shard.keep(sought.hash, kept, self.flavour);
+        if !self.is_touched.load(Ordering::Relaxed) {
+            self.is_touched.store(true, Ordering::Release);
         }
     }
 
+    /// The parts before a place have been read for the only time.
+    fn read_to(&self, next: Option<&Position>) {
+        let below = match next.map(|next| &next.0) {
+            None => u64::MAX,
+            Some(At::Hash(next)) => u64::from(next.hash),
+            Some(_) => return,
+        };
+        self.read_below.fetch_max(below, Ordering::Release);
+    }
+
+    fn is_touched(&self) -> bool {
+        self.is_touched.load(Ordering::Acquire)
+    }
+
     fn rows_of(&self, key: &[u8], flavour: Flavour, reading: u64) -> Option<Vec<Row>> {
-        if self.keys() == 0 {
+        if !self.is_touched() {
             return None;
         }
         let sought = Sought::new(key, flavour);
-        let mut shard = self.shard(&sought).lock();
+        let mut shard = self.settled(Self::shard_of(&sought));
         let found = shard.find(&sought)?;
         found.shown = reading;
         Some(found.what.rows().to_vec())
@@ -215,6 +284,14 @@ impl Before {
         self.is_kept.load(Ordering::Acquire)
     }
 
+    /// Whether all lines have been read where a row of a set is, and are not read again.
+    fn is_read(&self, row: &Row) -> bool {
+        let hash = u64::from(row.hash());
+        let lines = self.lines.load();
+        let is_read = |line: &Arc<Line>| hash < line.read_below.load(Ordering::Acquire);
+        lines.iter().all(is_read)
+    }
+
     /// To be called before a key's rows change, under the lock that keeps readers away.
     pub(super) fn note(&self, key: &[u8], flavour: Flavour, what: &dyn Fn() -> What) {
         let sought = Sought::new(key, flavour);
@@ -224,8 +301,8 @@ impl Before {
     }
 
     /// Draws a line; `f` is run under the lock.
-    fn draw(&self, f: impl FnOnce()) -> Arc<Line> {
-        let line = Arc::new(Line::new());
+    fn draw(&self, flavour: Flavour, f: impl FnOnce()) -> Arc<Line> {
+        let line = Arc::new(Line::new(flavour));
         let changing = self.changing.lock();
         let mut lines = Vec::clone(&self.lines.load());
         lines.push(Arc::clone(&line));
@@ -261,6 +338,10 @@ impl Body {
     /// To be called before the row of a set's key changes, under the lock that keeps readers away.
     pub(super) fn note_row(&self, old: Option<&Row>, new: Option<&Row>) {
         if let Some(row) = old.or(new) {
+            let is_set = matches!(self.store, Store::Set(_));
+            if is_set && self.before.is_read(row) {
+                return;
+            }
             let what = || match old {
                 Some(old) => What::Row(old.clone()),
                 None => What::Nothing(row.key().into()),
@@ -282,7 +363,7 @@ impl Body {
     /// under way.
     pub fn draw_line(&self) {
         if matches!(self.store, Store::Bag(_)) {
-            *self.before.of_dump.lock() = Some(self.before.draw(|| {}));
+            *self.before.of_dump.lock() = Some(self.before.draw(self.flavour(), || {}));
         }
     }
 
@@ -303,7 +384,8 @@ impl Body {
     /// From now on every key that is changed keeps what it had, until [`Body::forget_since`].
     #[must_use]
     pub fn draw_since(&self) -> Arc<Line> {
-        self.before.draw(|| self.follow_writes(true))
+        self.before
+            .draw(self.flavour(), || self.follow_writes(true))
     }
 
     /// Forgets a line; what it kept goes with the last reference to it.
@@ -350,6 +432,8 @@ pub struct Since {
     body: Arc<Body>,
     line: Arc<Line>,
     reading: u64,
+    /// Whether nobody reads the line again.
+    is_last: bool,
     next: Option<Position>,
     /// Where each part ended, and the clock then.
     parts: Vec<(Option<Position>, u64)>,
@@ -357,18 +441,39 @@ pub struct Since {
 }
 
 impl Since {
-    /// Begins to go over `body` as `line`, which was drawn in it, saw it.
+    /// Begins to go over `body` as `line`, which was drawn in it, saw it; or not when that is read
+    /// for the only time already. With `is_last` this is the only time, unless it was read before.
     #[must_use]
-    pub fn begin(body: Arc<Body>, line: Arc<Line>) -> Self {
-        let reading = line.clock.fetch_add(1, Ordering::AcqRel) + 1;
-        Self {
+    pub fn begin(body: Arc<Body>, line: Arc<Line>, is_last: bool) -> Option<Self> {
+        // Of two who begin at once, one sees the other: by the mark, or by the clock.
+        let mark = |from, to| {
+            line.read_below
+                .compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst)
+                .is_ok()
+        };
+        if !is_last && line.read_below.load(Ordering::SeqCst) != UNREAD {
+            return None;
+        }
+        if is_last && !mark(UNREAD, BEGUN) {
+            return None;
+        }
+        let before = line.clock.fetch_add(1, Ordering::SeqCst);
+        if !is_last && line.read_below.load(Ordering::SeqCst) != UNREAD {
+            return None;
+        }
+        let is_last = is_last && before == FIRST;
+        if !is_last {
+            mark(BEGUN, UNREAD);
+        }
+        Some(Self {
             body,
             line,
-            reading,
+            reading: before + 1,
+            is_last,
             next: Some(Position::START),
             parts: Vec::new(),
             shard: 0,
-        }
+        })
     }
 
     /// Some more rows, or none after the last. A part may be empty.
@@ -384,13 +489,16 @@ impl Since {
             })?;
             let clock = self.line.clock.fetch_add(1, Ordering::AcqRel);
             self.parts.push((self.next.clone(), clock));
+            if self.is_last {
+                self.line.read_to(self.next.as_ref());
+            }
             return Ok(Some(self.as_seen(rows)));
         }
-        let Some(shard) = self.line.shards.get(self.shard) else {
+        if self.shard == SHARDS {
             return Ok(None);
-        };
+        }
+        let kept = self.line.settled(self.shard);
         self.shard += 1;
-        let kept = shard.lock();
         let missed = kept.each().filter(|kept| self.is_missed(kept));
         let rows = missed.flat_map(|kept| kept.what.rows()).cloned();
         Ok(Some(rows.collect()))
@@ -398,7 +506,7 @@ impl Since {
 
     /// Puts the rows that the line saw in the place of those of keys that were changed since.
     fn as_seen(&self, rows: Vec<Row>) -> Vec<Row> {
-        if self.line.keys() == 0 {
+        if !self.line.is_touched() {
             return rows;
         }
         let mut seen = Vec::with_capacity(rows.len());
@@ -465,11 +573,13 @@ impl Changes {
     /// # Errors
     /// When the rows are on disk and the disk fails.
     pub fn part(&mut self) -> Result<Option<Vec<Change>>, TableError> {
-        let Some(shard) = self.from.shards.get(self.shard) else {
+        if self.shard == SHARDS {
             return Ok(None);
-        };
+        }
+        let shard = self.from.settled(self.shard);
         self.shard += 1;
-        let keys: Vec<Box<[u8]>> = shard.lock().each().map(|k| k.what.key().into()).collect();
+        let keys: Vec<Box<[u8]>> = shard.each().map(|k| k.what.key().into()).collect();
+        drop(shard);
         let flavour = self.body.flavour();
         let change = |key: Box<[u8]>| {
             let mut rows = Vec::new();

@@ -13,7 +13,7 @@ use crate::{atoms, reaper, reply, sink, source, state};
 nif!("checkpoint_start", 1, DirtyIo, checkpoint_start);
 nif!("checkpoint_end", 1, DirtyCpu, checkpoint_end);
 nif!("checkpoint_kept", 1, DirtyCpu, checkpoint_kept);
-nif!("checkpoint_rows", 2, DirtyIo, checkpoint_rows);
+nif!("checkpoint_rows", 3, DirtyIo, checkpoint_rows);
 nif!("checkpoint_changes", 3, DirtyIo, checkpoint_changes);
 nif!("rows_next", 2, DirtyIo, rows_next);
 nif!("rows_log", 2, DirtyIo, rows_log);
@@ -101,12 +101,13 @@ fn checkpoint_kept<'a>(env: Env<'a>, [handle]: [Term<'a>; 1]) -> Term<'a> {
     with_checkpoint(env, handle, |_, checkpoint| checkpoint.kept().encode(env))
 }
 
-fn checkpoint_rows<'a>(env: Env<'a>, [handle, name]: [Term<'a>; 2]) -> Term<'a> {
+fn checkpoint_rows<'a>(env: Env<'a>, [handle, name, is_last]: [Term<'a>; 3]) -> Term<'a> {
+    let is_last = is_last.decode().unwrap_or(false);
     let Some(name) = raw::atom_of(raw::word(name)) else {
         return reply::error(env, atoms::badarg());
     };
     with_checkpoint(env, handle, |handle, checkpoint| {
-        reading(env, handle, name, checkpoint.rows(name))
+        reading(env, handle, name, checkpoint.rows(name, is_last))
     })
 }
 
