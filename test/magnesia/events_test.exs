@@ -148,7 +148,7 @@ defmodule Magnesia.EventsTest do
     assert :ok = :magnesia.dirty_write({:ev, 1, 1})
   end
 
-  test "who writes more than can be handed on waits, whatever way it writes, and nothing is lost" do
+  test "who writes more than can be handed on waits, however it writes, and nothing is lost" do
     listeners = for _ <- 1..2, do: listener([{:table, :ev}])
     most = 32_768
     server = Process.whereis(Subscribers)

@@ -65,7 +65,7 @@ defmodule Magnesia.Strict.Backup do
     backup_checkpoint(name, opaque, options, progress, false)
   end
 
-  @doc "The same for a checkpoint that nobody else reads, before or after: writers keep less for it."
+  @doc "The same for a checkpoint that nobody else reads, ever: writers keep less for it."
   @spec backup_once(term(), term(), [{atom(), term()}], progress()) :: answer()
   def backup_once(name, opaque, options, progress) do
     backup_checkpoint(name, opaque, options, progress, true)
