@@ -34,6 +34,7 @@ defmodule Magnesia.DoctestTest do
   doctest Magnesia.Sandbox
   doctest Magnesia.Shape
   doctest Magnesia.Overload
+  doctest Magnesia.Overview
   doctest Magnesia.Table
   doctest Magnesia.Telemetry
   doctest Magnesia.Unique

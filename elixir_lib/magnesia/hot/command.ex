@@ -4,6 +4,7 @@ defmodule Magnesia.Hot.Command do
   """
 
   alias Magnesia.Demo.Progress
+  alias Magnesia.Remote
 
   @usage """
   Usage: mix magnesia.hot [TABLE --to STORAGE [--dry-run]] [options]
@@ -113,31 +114,18 @@ defmodule Magnesia.Hot.Command do
 
   defp reach(%{dir: dir} = options) do
     with :ok <- directory(dir),
-         :ok <- valid(options[:node]),
+         :ok <- Remote.valid(options[:node]),
          :ok <- named(options[:node]),
          :ok <- owned(dir),
          do: started(dir)
   end
 
-  defp reach(%{node: name} = options) do
-    with :ok <- valid(name), name = String.to_atom(name), :ok <- distributed(name) do
-      if options[:cookie], do: :erlang.set_cookie(name, String.to_atom(options.cookie))
-      if Node.connect(name) == true, do: known(name), else: {:error, unreachable(name)}
-    end
-  end
+  defp reach(%{node: name} = options), do: Remote.reach(name, options[:cookie], Magnesia.Hot)
 
   defp reach(_here) do
     if :mnesia.system_info(:is_running) == :yes,
       do: {:ok, node()},
       else: {:error, "no Mnesia runs in this VM: give --node NAME@HOST or --dir DIR"}
-  end
-
-  defp valid(nil), do: :ok
-
-  defp valid(name) do
-    if name =~ ~r/^[^@]+@[^@]+$/,
-      do: :ok,
-      else: {:error, "#{name} is no name of a node: it has the form NAME@HOST"}
   end
 
   defp directory(dir) do
@@ -176,46 +164,9 @@ defmodule Magnesia.Hot.Command do
   defp named(nil), do: :ok
 
   defp named(name) do
-    case start_distribution(String.to_atom(name)) do
+    case Remote.distribute(String.to_atom(name)) do
       {:ok, _pid} -> :ok
       {:error, _reason} -> {:error, "#{name} can't be started here: it may be running"}
-    end
-  end
-
-  defp distributed(name) do
-    if Node.alive?() do
-      :ok
-    else
-      [_, host] = String.split("#{name}", "@")
-      own = :"magnesia_hot_#{System.pid()}" |> with_host(host)
-
-      case start_distribution(own) do
-        {:ok, _pid} -> :ok
-        {:error, reason} -> {:error, "no distribution here: #{inspect(reason)}"}
-      end
-    end
-  end
-
-  defp with_host(own, host), do: if(local?(host), do: :"#{own}@#{host}", else: own)
-  defp local?(host), do: host in ["127.0.0.1", "localhost"]
-
-  defp start_distribution(name) do
-    _ = System.cmd("epmd", ["-daemon"])
-    kind = if "#{name}" =~ ~r/\./, do: :longnames, else: :shortnames
-    Node.start(name, kind)
-  end
-
-  defp unreachable(name), do: "#{name} doesn't answer: is its name right, and the cookie?"
-
-  defp known(name) do
-    case :erpc.call(name, :code, :ensure_loaded, [Magnesia.Hot]) do
-      {:module, _} ->
-        {:ok, name}
-
-      {:error, _} ->
-        {:error,
-         "Magnesia is not in the code path of #{name}: add magnesia and elixir to its " <>
-           "release, or start it with -pa and their ebin directories"}
     end
   end
 
