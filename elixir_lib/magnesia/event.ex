@@ -22,7 +22,13 @@ defmodule Magnesia.Event do
           cause: tuple()
         }
 
-  @doc "The event that Mnesia's detailed one says, or nil: a clearing comes in two of them."
+  @doc """
+  The event that Mnesia's detailed one says, or nil: a clearing comes in two of them.
+
+      iex> event = Magnesia.Event.of({:delete, :city, {:city, "Oslo"}, [], {:dirty, self()}})
+      iex> {event.verb, event.table, event.data}
+      {:delete, :city, "Oslo"}
+  """
   @spec of(tuple()) :: t() | nil
   def of({:write, :schema, _row, [], _cause}), do: nil
 

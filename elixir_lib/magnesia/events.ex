@@ -51,6 +51,15 @@ defmodule Magnesia.Events do
   Subscribes the caller to a table's changes. Option `:scope`: `:local` (the default) or
   `:cluster`. A second subscription is the first. With `:local` the table must be there. Of
   a table module the events have the table's name and its records.
+
+      iex> Magnesia.Events.subscribe(:city)
+      :ok
+      iex> {:ok, _row} = Magnesia.put({:city, "Oslo", :no, 711})
+      iex> receive do: ({:magnesia, :city, event} -> {event.verb, event.data, event.old})
+      {:write, {:city, "Oslo", :no, 711}, [{:city, "Oslo", :no, 710}]}
+      iex> {:error, error} = Magnesia.Events.subscribe(:town)
+      iex> error.reason
+      {:no_exists, :town}
   """
   @spec subscribe(atom(), keyword()) :: :ok | {:error, SchemaError.t()}
   def subscribe(table, options \\ []) do
@@ -65,7 +74,13 @@ defmodule Magnesia.Events do
     end
   end
 
-  @doc "Ends the caller's subscription to a table, of either scope."
+  @doc """
+  Ends the caller's subscription to a table, of either scope.
+
+      iex> Magnesia.Events.subscribe(:city)
+      iex> Magnesia.Events.unsubscribe(:city)
+      :ok
+  """
   @spec unsubscribe(atom()) :: :ok
   def unsubscribe(table) do
     table = Shape.name(table)
@@ -73,22 +88,48 @@ defmodule Magnesia.Events do
     leave({:table, table, :cluster})
   end
 
-  @doc "Subscribes the caller to a topic, any term: it gets `{:magnesia, topic, message}`."
+  @doc """
+  Subscribes the caller to a topic, any term: it gets `{:magnesia, topic, message}`.
+
+      iex> Magnesia.Events.listen({:room, 7})
+      iex> Magnesia.Events.publish({:room, 7}, :hello)
+      iex> receive do: (message -> message)
+      {:magnesia, {:room, 7}, :hello}
+  """
   @spec listen(term()) :: :ok
   def listen(topic), do: join({:topic, topic})
 
-  @doc "Ends the caller's subscription to a topic."
+  @doc """
+  Ends the caller's subscription to a topic.
+
+      iex> Magnesia.Events.listen(:news)
+      iex> Magnesia.Events.ignore(:news)
+      :ok
+  """
   @spec ignore(term()) :: :ok
   def ignore(topic), do: leave({:topic, topic})
 
-  @doc "Sends a message to the topic's subscribers here, or with `scope: :cluster` everywhere."
+  @doc """
+  Sends a message to the topic's subscribers here, or with `scope: :cluster` everywhere.
+
+      iex> Magnesia.Events.publish(:news, "nobody hears it", scope: :cluster)
+      :ok
+      iex> Magnesia.Events.publish(:news, "", scope: :world)
+      ** (ArgumentError) Magnesia.Events.publish/3: scope must be :local or :cluster, not :world
+  """
   @spec publish(term(), term(), keyword()) :: :ok
   def publish(topic, message, options \\ []) do
     pids = members({:topic, topic}, scope(options, "Magnesia.Events.publish/3"))
     Enum.each(pids, &send(&1, {:magnesia, topic, message}))
   end
 
-  @doc "All processes of this node that are subscribed or listen to anything."
+  @doc """
+  All processes of this node that are subscribed or listen to anything.
+
+      iex> Magnesia.Events.listen(:news)
+      iex> self() in Magnesia.Events.subscribers()
+      true
+  """
   @spec subscribers() :: [pid()]
   def subscribers do
     groups = :pg.which_groups(@scope_of_groups)

@@ -66,6 +66,11 @@ defmodule Magnesia.Log do
   Makes a log and gives it to tables. Options: `:tables`, a list of tables, and `:storage`,
   `:disc` (the default where the database has a directory) or `:ram`, also by Mnesia's names
   `:disc_copies` and `:ram_copies`. A log that is there stays, and the tables are added to it.
+
+      iex> Magnesia.Log.create(:city_log, tables: [:city, :visit])
+      :ok
+      iex> Magnesia.Log.create(:city_log, table: [:city])
+      ** (ArgumentError) Magnesia.Log.create/2 has no option :table, did you mean :tables?
   """
   @spec create(atom(), keyword()) :: answer()
   def create(log, options \\ []) do
@@ -84,15 +89,41 @@ defmodule Magnesia.Log do
     end
   end
 
-  @doc "Logs a table's changes from now on."
+  @doc """
+  Logs a table's changes from now on.
+
+      iex> :ok = Magnesia.Log.create(:city_log, tables: [:city])
+      iex> Magnesia.Log.add_table(:city_log, :visit)
+      :ok
+      iex> {:ok, _row} = Magnesia.put({:visit, "Zoe", "Rome"})
+      iex> for entry <- Magnesia.Log.read(:city_log, 0), do: entry.table
+      [:visit]
+  """
   @spec add_table(atom(), atom()) :: answer()
   def add_table(log, table), do: answer(:magnesia.write_table_property(table, Logs.property(log)))
 
-  @doc "Logs a table's changes no more."
+  @doc """
+  Logs a table's changes no more.
+
+      iex> :ok = Magnesia.Log.create(:city_log, tables: [:city])
+      iex> Magnesia.Log.remove_table(:city)
+      :ok
+      iex> {:ok, _row} = Magnesia.put({:city, "Rome", :it, 2800})
+      iex> Magnesia.Log.last(:city_log)
+      0
+  """
   @spec remove_table(atom()) :: answer()
   def remove_table(table), do: answer(:magnesia.delete_table_property(table, Logs.key()))
 
-  @doc "Deletes a log with its bookmarks; its tables stay."
+  @doc """
+  Deletes a log with its bookmarks; its tables stay.
+
+      iex> :ok = Magnesia.Log.create(:city_log, tables: [:city])
+      iex> Magnesia.Log.delete(:city_log)
+      :ok
+      iex> Magnesia.tables()
+      [:city, :hits, :visit]
+  """
   @spec delete(atom()) :: answer()
   def delete(log) do
     with :ok <- each(Logs.tables(log), &remove_table/1),
@@ -104,6 +135,12 @@ defmodule Magnesia.Log do
   @doc """
   Adds an entry of one's own, in the transaction that the caller is in or in one of its own. It
   gets its number when that commits.
+
+      iex> :ok = Magnesia.Log.create(:city_log, tables: [:city])
+      iex> Magnesia.Log.append(:city_log, {:closed, "Oslo"})
+      :ok
+      iex> for entry <- Magnesia.Log.read(:city_log, 0), do: {entry.number, entry.data}
+      [{1, {:closed, "Oslo"}}]
   """
   @spec append(atom(), term()) :: :ok
   def append(log, term) do
@@ -112,11 +149,27 @@ defmodule Magnesia.Log do
     in_transaction(fn -> :magnesia.write(log, {log, key, :append, log, term, 0}, :write) end)
   end
 
-  @doc "The number of the last entry, 0 when there is none."
+  @doc """
+  The number of the last entry, 0 when there is none.
+
+      iex> :ok = Magnesia.Log.create(:city_log, tables: [:city])
+      iex> {:ok, _row} = Magnesia.put({:city, "Rome", :it, 2800})
+      iex> :ok = Magnesia.delete(:city, "Oslo")
+      iex> Magnesia.Log.last(:city_log)
+      2
+  """
   @spec last(atom()) :: position()
   def last(log), do: position(:magnesia.dirty_last(log))
 
-  @doc "The number of the first entry that is kept, 0 when there is none."
+  @doc """
+  The number of the first entry that is kept, 0 when there is none.
+
+      iex> :ok = Magnesia.Log.create(:city_log, tables: [:city])
+      iex> {:ok, _row} = Magnesia.put({:city, "Rome", :it, 2800})
+      iex> :ok = Magnesia.delete(:city, "Oslo")
+      iex> Magnesia.Log.first(:city_log)
+      1
+  """
   @spec first(atom()) :: position()
   def first(log), do: position(:magnesia.dirty_first(log))
 
@@ -126,6 +179,17 @@ defmodule Magnesia.Log do
   @doc """
   Some of the entries after a position, at most `limit` (1,000 at most in one answer); `[]` when
   there are none. Raises `Magnesia.Log.TrimmedError` when the next one was trimmed.
+
+      iex> :ok = Magnesia.Log.create(:city_log, tables: [:city])
+      iex> {:ok, _row} = Magnesia.put({:city, "Rome", :it, 2800})
+      iex> :ok = Magnesia.delete(:city, "Oslo")
+      iex> [written, deleted] = Magnesia.Log.read(:city_log, 0)
+      iex> {written.number, written.verb, written.table, written.data}
+      {1, :write, :city, {:city, "Rome", :it, 2800}}
+      iex> {deleted.number, deleted.verb, deleted.data}
+      {2, :delete, "Oslo"}
+      iex> Magnesia.Log.read(:city_log, 2)
+      []
   """
   @spec read(atom(), position(), pos_integer()) :: [Entry.t()]
   def read(log, position, limit \\ @chunk) do
@@ -150,7 +214,15 @@ defmodule Magnesia.Log do
     end
   end
 
-  @doc "The entries after a position, up to the last one there is; lazily."
+  @doc """
+  The entries after a position, up to the last one there is; lazily.
+
+      iex> :ok = Magnesia.Log.create(:city_log, tables: [:city])
+      iex> {:ok, _row} = Magnesia.put({:city, "Rome", :it, 2800})
+      iex> :ok = Magnesia.delete(:city, "Oslo")
+      iex> :city_log |> Magnesia.Log.stream(1) |> Enum.map(& &1.number)
+      [2]
+  """
   @spec stream(atom(), position()) :: Enumerable.t()
   def stream(log, position \\ 0) do
     Stream.unfold(position, fn position ->
@@ -162,7 +234,17 @@ defmodule Magnesia.Log do
     |> Stream.concat()
   end
 
-  @doc "Waits until there is an entry after a position."
+  @doc """
+  Waits until there is an entry after a position.
+
+      iex> :ok = Magnesia.Log.create(:city_log, tables: [:city])
+      iex> {:ok, _row} = Magnesia.put({:city, "Rome", :it, 2800})
+      iex> :ok = Magnesia.delete(:city, "Oslo")
+      iex> Magnesia.Log.await(:city_log, 1)
+      :ok
+      iex> Magnesia.Log.await(:city_log, 2, 10)
+      :timeout
+  """
   @spec await(atom(), position(), timeout()) :: :ok | :timeout
   def await(log, position, timeout \\ :infinity) do
     case Engine.log_wait(log, position) do
@@ -181,7 +263,15 @@ defmodule Magnesia.Log do
     end
   end
 
-  @doc "A consumer's bookmark: the last entry that it has acknowledged, 0 at first."
+  @doc """
+  A consumer's bookmark: the last entry that it has acknowledged, 0 at first.
+
+      iex> :ok = Magnesia.Log.create(:city_log, tables: [:city])
+      iex> {:ok, _row} = Magnesia.put({:city, "Rome", :it, 2800})
+      iex> :ok = Magnesia.delete(:city, "Oslo")
+      iex> Magnesia.Log.bookmark(:city_log, :map)
+      0
+  """
   @spec bookmark(atom(), consumer()) :: position()
   def bookmark(log, consumer) do
     in_transaction(fn -> marked(:magnesia.read(bookmarks(log), consumer, :write)) end)
@@ -194,6 +284,14 @@ defmodule Magnesia.Log do
   Moves a consumer's bookmark: every entry up to the number is done. In a transaction it is part
   of that, and so happens with the consumer's own writes or not at all. A bookmark goes back
   only with `rewind/3`.
+
+      iex> :ok = Magnesia.Log.create(:city_log, tables: [:city])
+      iex> {:ok, _row} = Magnesia.put({:city, "Rome", :it, 2800})
+      iex> :ok = Magnesia.delete(:city, "Oslo")
+      iex> Magnesia.Log.acknowledge(:city_log, :map, 2)
+      iex> Magnesia.Log.acknowledge(:city_log, :map, 1)
+      iex> Magnesia.Log.bookmark(:city_log, :map)
+      2
   """
   @spec acknowledge(atom(), consumer(), position()) :: :ok
   def acknowledge(log, consumer, number) when is_integer(number) and number >= 0 do
@@ -206,21 +304,51 @@ defmodule Magnesia.Log do
     end)
   end
 
-  @doc "Puts a consumer's bookmark anywhere, also back."
+  @doc """
+  Puts a consumer's bookmark anywhere, also back.
+
+      iex> :ok = Magnesia.Log.create(:city_log, tables: [:city])
+      iex> {:ok, _row} = Magnesia.put({:city, "Rome", :it, 2800})
+      iex> :ok = Magnesia.delete(:city, "Oslo")
+      iex> Magnesia.Log.acknowledge(:city_log, :map, 2)
+      iex> Magnesia.Log.rewind(:city_log, :map, 1)
+      iex> Magnesia.Log.bookmark(:city_log, :map)
+      1
+  """
   @spec rewind(atom(), consumer(), position()) :: :ok
   def rewind(log, consumer, number) when is_integer(number) and number >= 0 do
     tab = bookmarks(log)
     in_transaction(fn -> :magnesia.write(tab, {tab, consumer, number}, :write) end)
   end
 
-  @doc "Forgets a consumer, so that the log need not be kept for it."
+  @doc """
+  Forgets a consumer, so that the log need not be kept for it.
+
+      iex> :ok = Magnesia.Log.create(:city_log, tables: [:city])
+      iex> {:ok, _row} = Magnesia.put({:city, "Rome", :it, 2800})
+      iex> :ok = Magnesia.delete(:city, "Oslo")
+      iex> Magnesia.Log.acknowledge(:city_log, :map, 2)
+      iex> Magnesia.Log.forget(:city_log, :map)
+      :ok
+      iex> Magnesia.Log.consumers(:city_log)
+      []
+  """
   @spec forget(atom(), consumer()) :: :ok
   def forget(log, consumer) do
     tab = bookmarks(log)
     in_transaction(fn -> :magnesia.delete(tab, consumer, :write) end)
   end
 
-  @doc "All consumers with their bookmarks."
+  @doc """
+  All consumers with their bookmarks.
+
+      iex> :ok = Magnesia.Log.create(:city_log, tables: [:city])
+      iex> {:ok, _row} = Magnesia.put({:city, "Rome", :it, 2800})
+      iex> :ok = Magnesia.delete(:city, "Oslo")
+      iex> Magnesia.Log.acknowledge(:city_log, :map, 2)
+      iex> Magnesia.Log.consumers(:city_log)
+      [map: 2]
+  """
   @spec consumers(atom()) :: [{consumer(), position()}]
   def consumers(log) do
     :magnesia.dirty_select(bookmarks(log), [{{:_, :"$1", :"$2"}, [], [{{:"$1", :"$2"}}]}])
@@ -229,6 +357,13 @@ defmodule Magnesia.Log do
   @doc """
   Deletes entries that every consumer has acknowledged; with `keep: n` also those that some have
   not, but for the last `n`. The last entry always stays. Answers how many were deleted.
+
+      iex> :ok = Magnesia.Log.create(:city_log, tables: [:city])
+      iex> {:ok, _row} = Magnesia.put({:city, "Rome", :it, 2800})
+      iex> :ok = Magnesia.delete(:city, "Oslo")
+      iex> Magnesia.Log.acknowledge(:city_log, :map, 2)
+      iex> {Magnesia.Log.trim(:city_log), Magnesia.Log.first(:city_log)}
+      {1, 2}
   """
   @spec trim(atom(), keyword()) :: non_neg_integer()
   def trim(log, options \\ []) do

@@ -155,7 +155,12 @@ defmodule Magnesia.Telemetry do
         do: event
   end
 
-  @doc "Takes the handler of `attach_default_logger/1` away."
+  @doc """
+  Takes the handler of `attach_default_logger/1` away.
+
+      iex> Magnesia.Telemetry.detach_default_logger()
+      {:error, :not_found}
+  """
   @spec detach_default_logger() :: :ok | {:error, :not_found}
   def detach_default_logger, do: detach(__MODULE__)
 

@@ -52,9 +52,9 @@ defmodule Magnesia.OverviewTest do
   end
 
   @tag :disc
-  test "info has tables, log, dump, transactions, and who holds and waits for locks", %{dir: dir} do
+  test "info has tables, log, last dump, and who holds and waits for locks", %{dir: dir} do
     city(storage: :disc)
-    assert said(:info, []) =~ "database in #{dir}\n  log #{log_bytes()} B, 100 writes"
+    assert said(:info, []) =~ "database in #{dir}\n  log #{bytes()} B, 100 writes"
     assert said(:info, []) =~ "last dump never\n"
     :dumped = :magnesia.dump_log()
     assert said(:info, []) =~ ~r/log \d+ B, 100 writes .*, last dump \d{4}-\d\d-\d\d /
@@ -80,7 +80,7 @@ defmodule Magnesia.OverviewTest do
     assert said(:info, []) =~ ~r/  \d+ transactions committed, 0 failed, 0 restarted/
   end
 
-  defp log_bytes, do: Magnesia.Engine.log_info().bytes
+  defp bytes, do: Magnesia.Engine.log_info().bytes
 
   defp city_row(arguments), do: row(rows(said(:info, arguments)), "city")
 

@@ -33,7 +33,20 @@ defmodule Magnesia.Log.Consumer do
     }
   end
 
-  @doc "Starts the process."
+  @doc """
+  Starts the process.
+
+      iex> me = self()
+      iex> :ok = Magnesia.Log.create(:city_log, tables: [:city])
+      iex> tell = fn entries -> send(me, {:changed, for(entry <- entries, do: entry.data)}) end
+      iex> options = [log: :city_log, name: :map, handler: tell]
+      iex> {:ok, consumer} = Magnesia.Log.Consumer.start_link(options)
+      iex> {:ok, _row} = Magnesia.put({:city, "Rome", :it, 2800})
+      iex> receive do: ({:changed, records} -> records)
+      [{:city, "Rome", :it, 2800}]
+      iex> GenServer.stop(consumer)
+      :ok
+  """
   @spec start_link(keyword()) :: GenServer.on_start()
   def start_link(options) do
     rules = [
