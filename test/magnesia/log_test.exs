@@ -11,8 +11,6 @@ defmodule Magnesia.LogTest do
 
   @moduletag capture_log: true
 
-  doctest Magnesia.Log
-
   @deadline 20_000
 
   defp table(name, options \\ []) do

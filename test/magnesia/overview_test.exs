@@ -172,6 +172,27 @@ defmodule Magnesia.OverviewTest do
     assert :erlang.trace_info(function, :traced) == {:traced, false}
   end
 
+  test "a sample leaves the traces of other functions alone, and no flag of its own" do
+    city()
+    me = self()
+    traced = spawn_link(fn -> receive do: (:end -> :ok) end)
+    own = spawn_link(fn -> receive do: (:end -> :ok) end)
+
+    tracer =
+      spawn_link(fn ->
+        1 = :erlang.trace(traced, true, [:call])
+        send(me, :tracing)
+        receive do: (:end -> :ok)
+      end)
+
+    assert_receive :tracing, @deadline
+    assert {:ok, _counts, _microseconds} = Calls.take(20, 10)
+    assert :erlang.trace_info(traced, :tracer) == {:tracer, tracer}
+    assert :erlang.trace_info(traced, :flags) == {:flags, [:call]}
+    assert :erlang.trace_info(own, :flags) == {:flags, []}
+    for pid <- [traced, own, tracer], do: send(pid, :end)
+  end
+
   test "what top refuses" do
     assert refused(:top, ["city"], 2) =~ "cannot use city"
     assert refused(:top, ["--frames", "0"], 2) =~ "--frames is at least 1"

@@ -10,8 +10,6 @@ defmodule Magnesia.PublishingTest do
   alias Magnesia.Events
   alias Magnesia.PublishingListener
 
-  doctest Magnesia.Events
-
   @deadline 20_000
 
   test "each kind of change, with the rows before" do

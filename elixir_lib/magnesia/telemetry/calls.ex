@@ -81,20 +81,23 @@ defmodule Magnesia.Telemetry.Calls do
     end)
   end
 
-  # The flags on processes go with the process that is told, which is this one. It comes before
-  # others, so that few more calls are told than are counted, and turns the flags off first.
+  # The flags on processes go with the process that is told, so it ends before the pattern goes,
+  # which takes longer, and takes nobody else's flags off.
   defp traced(milliseconds, calls_max) do
+    _ = :erlang.trace_pattern(@all, @spec_of_all, [:local])
+    Task.await(Task.async(fn -> told(milliseconds, calls_max) end), :infinity)
+  after
+    _ = :erlang.trace_pattern(@all, false, [:local])
+  end
+
+  # It comes before others, so that few more calls are told than are counted.
+  defp told(milliseconds, calls_max) do
     _ = Process.flag(:priority, :high)
     _ = Process.flag(:message_queue_data, :off_heap)
-    _ = :erlang.trace_pattern(@all, @spec_of_all, [:local])
     began = :erlang.monotonic_time(:microsecond)
     _ = :erlang.trace(:all, true, [:call, :arity])
     counts = collect(%{}, calls_max, began + milliseconds * 1_000)
-    spent = max(:erlang.monotonic_time(:microsecond) - began, 1)
-    _ = :erlang.trace(:all, false, [:call, :arity])
-    {:ok, counts, spent}
-  after
-    _ = :erlang.trace_pattern(@all, false, [:local])
+    {:ok, counts, max(:erlang.monotonic_time(:microsecond) - began, 1)}
   end
 
   defp collect(counts, 0, _until), do: counts
