@@ -29,10 +29,11 @@ defmodule Magnesia.Telemetry do
 
   What it costs when nobody listens: rare events are always made. Those marked * are so frequent
   that they are made only while somebody listens to one of them; otherwise a transaction pays some
-  2 ns for all of them, and about 1 µs while somebody does. A handler that was attached with `:telemetry` is noticed within a second.
-  Those marked ** cost the operations nothing: while somebody listens, up to 10,000 calls, but for
-  no longer than a tenth of a second, are counted every ten seconds by means of the VM's call
-  tracing. Where somebody else traces Magnesia's functions they are left out.
+  2 ns for all of them, and about 1 µs while somebody does. A handler that was attached with
+  `:telemetry` is noticed within a second. Those marked ** cost the operations nothing: while
+  somebody listens, up to 10,000 calls, but for no longer than a tenth of a second, are counted
+  every ten seconds by means of the VM's call tracing. Where somebody else traces Magnesia's
+  functions they are left out.
 
   ## Events
 
