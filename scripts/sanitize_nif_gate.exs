@@ -32,16 +32,16 @@ defmodule Magnesia.SanitizeNif.Gate do
     later = Engine.checkpoint_start(kept())
 
     for table <- @tables do
-      items = items(Engine.checkpoint_rows(earlier, table))
+      items = items(Engine.checkpoint_rows(earlier, table, false))
       true = Enum.sort(items) == before[table]
-      true = read(bytes(Engine.checkpoint_rows(earlier, table))) == items
+      true = read(bytes(Engine.checkpoint_rows(earlier, table, false))) == items
       changed = items(Engine.checkpoint_changes(later, earlier, table))
       true = length(changed) > 30
       true = read(bytes(Engine.checkpoint_changes(later, earlier, table))) == changed
       true = read(Engine.items_write(changed)) == changed
     end
 
-    damaged(bytes(Engine.checkpoint_rows(earlier, :set)), &Engine.items_read/1)
+    damaged(bytes(Engine.checkpoint_rows(earlier, :set, false)), &Engine.items_read/1)
     ended(earlier)
     restored(later, before)
     image()
@@ -91,7 +91,7 @@ defmodule Magnesia.SanitizeNif.Gate do
 
   # Whoever reads it is told; another is let go of by nobody but the garbage collector.
   defp ended(checkpoint) do
-    reading = Engine.checkpoint_rows(checkpoint, :bag)
+    reading = Engine.checkpoint_rows(checkpoint, :bag, false)
     {[_ | _], :more} = Engine.rows_next(reading, 1)
     :ok = Engine.checkpoint_end(checkpoint)
     :ok = Engine.checkpoint_end(checkpoint)
@@ -100,7 +100,7 @@ defmodule Magnesia.SanitizeNif.Gate do
           Engine.rows_next(reading, 1),
           Engine.rows_log(reading, 1),
           Engine.checkpoint_kept(checkpoint),
-          Engine.checkpoint_rows(checkpoint, :set)
+          Engine.checkpoint_rows(checkpoint, :set, false)
         ],
         do: {@refused, :closed} = answer
 
@@ -126,7 +126,7 @@ defmodule Magnesia.SanitizeNif.Gate do
     :ok = Engine.rebuild_commit(handle, nil)
     for table <- @tables, do: true = rows(table) == before[table]
     # What was begun before goes on with the rows that it saw.
-    true = length(items(Engine.checkpoint_rows(later, :set))) > 100
+    true = length(items(Engine.checkpoint_rows(later, :set, true))) > 100
     :ok = Engine.checkpoint_end(later)
   end
 
@@ -135,7 +135,7 @@ defmodule Magnesia.SanitizeNif.Gate do
   # The image of a table in memory is what was last saved of it, if anything was.
   defp image do
     checkpoint = Engine.checkpoint_start([{:set, :image}])
-    true = is_list(items(Engine.checkpoint_rows(checkpoint, :set)))
+    true = is_list(items(Engine.checkpoint_rows(checkpoint, :set, false)))
     :ok = Engine.checkpoint_end(checkpoint)
   end
 
@@ -327,7 +327,7 @@ defmodule Magnesia.SanitizeNif.Gate do
             Engine.checkpoint_start([{:set, bad}]),
             Engine.checkpoint_end(bad),
             Engine.checkpoint_kept(bad),
-            Engine.checkpoint_rows(bad, :set),
+            Engine.checkpoint_rows(bad, :set, false),
             Engine.checkpoint_changes(bad, bad, :set),
             Engine.rows_next(bad, 1),
             Engine.rows_log(bad, 1),
