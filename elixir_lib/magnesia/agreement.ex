@@ -73,7 +73,11 @@ defmodule Magnesia.Agreement do
   end
 
   @doc """
-  Compares the copies of every table that has more than one, by name; options as `check/2`.
+  Compares the copies of every table that has more than one, by name; options as `check/2`. Of a
+  stock Mnesia that is not running there are none.
+
+      iex> Magnesia.Agreement.check_all()
+      %{}
   """
   @spec check_all(keyword()) :: %{atom() => answer()}
   def check_all(options \\ []) do

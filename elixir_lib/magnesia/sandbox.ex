@@ -112,7 +112,15 @@ defmodule Magnesia.Sandbox do
     end
   end
 
-  @doc "Gives tables back what they had when they were remembered, once; removes the memory."
+  @doc """
+  Gives tables back what they had when they were remembered, once; removes the memory.
+
+      iex> sandbox = Magnesia.Sandbox.checkout(tables: [:city])
+      iex> Magnesia.clear_table(:city)
+      iex> Magnesia.Sandbox.checkin(sandbox)
+      iex> Magnesia.count(:city)
+      3
+  """
   @spec checkin(t()) :: :ok
   def checkin(%__MODULE__{} = sandbox) do
     if sandbox.tables == :all do

@@ -69,6 +69,7 @@ defmodule Magnesia.DoctestTest do
     {Magnesia.Overload, :look, 3},
     {Magnesia.Unique, :attributes, 1},
     {Magnesia.Unique, :enforce, 2},
+    {Magnesia.Unique, :keep, 2},
     {Magnesia.Unique, :reason, 2},
     {Magnesia.Unique, :release, 2}
   ]
