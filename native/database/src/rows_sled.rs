@@ -9,10 +9,13 @@
 //! Never here: what the bytes mean.
 
 use std::fs::{self, File};
+use std::io;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use magnesia_engine::TableError;
 use magnesia_engine::rows::{Rows, Visit};
@@ -23,6 +26,9 @@ use crate::held::Held;
 
 /// Memory that sled may use to keep pages, in bytes.
 pub const CACHE_BYTES: u64 = 256 << 20;
+
+/// How long what was closed may take to end.
+const ENDING_MAX: Duration = Duration::from_secs(10);
 
 /// Where tables on disk have their rows.
 pub struct SledRows {
@@ -157,12 +163,27 @@ impl SledRows {
     }
 }
 
+/// Opens sled. A database has its directory alone, so what has sled's lock is what an earlier
+/// one of this process has not let go of: a write under way, sled's own threads.
 fn open(folder: &Path) -> sled::Result<sled::Db> {
-    sled::Config::new()
+    let config = sled::Config::new()
         .path(folder)
         .cache_capacity(CACHE_BYTES)
-        .flush_every_ms(None)
-        .open()
+        .flush_every_ms(None);
+    let deadline = Instant::now() + ENDING_MAX;
+    loop {
+        match config.open() {
+            Err(sled::Error::Io(error)) if is_locked(&error) && Instant::now() < deadline => {
+                thread::park_timeout(Duration::from_millis(5));
+            }
+            opened => return opened,
+        }
+    }
+}
+
+/// Sled gives its lock's error no kind of its own.
+fn is_locked(error: &io::Error) -> bool {
+    error.to_string().contains("could not acquire lock")
 }
 
 fn name(id: u32) -> [u8; 4] {
@@ -181,7 +202,7 @@ fn flush(db: &sled::Db, folder: &Path) -> Result<(), TableError> {
     sync_folder(folder).map_err(|error| failed(folder, &error))
 }
 
-fn sync_folder(folder: &Path) -> std::io::Result<()> {
+fn sync_folder(folder: &Path) -> io::Result<()> {
     let mut folders = vec![folder.to_path_buf()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder)? {
@@ -365,6 +386,19 @@ mod tests {
     use super::*;
 
     type Entries = Vec<(Vec<u8>, Vec<u8>)>;
+
+    #[test]
+    fn what_was_closed_is_waited_for() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let rows = SledRows::in_dir(dir.path());
+        let before = open(&rows.folder).expect("a good disk");
+        let ending = thread::spawn(move || {
+            thread::park_timeout(Duration::from_millis(200));
+            drop(before);
+        });
+        assert!(rows.table(1).is_ok());
+        ending.join().expect("it only sleeps");
+    }
 
     fn seen(rows: &dyn Rows, from: Bound<&[u8]>, is_up: bool, most: usize) -> Entries {
         let mut found = Entries::new();
