@@ -12,6 +12,7 @@ defmodule Magnesia.Backend.Place do
   cut, which the machine's boot number shows, and after an orderly end it is not.
   """
 
+  alias Magnesia.Backend.Alarm
   alias Magnesia.Backend.Names
   alias Magnesia.Backend.Owner
   alias Magnesia.Backend.Refusal
@@ -37,7 +38,8 @@ defmodule Magnesia.Backend.Place do
     :persistent_term.put({__MODULE__, :dir}, dir)
     opened = if dir, do: open_at(dir), else: Engine.open(:hot, nil, %{})
 
-    with :ok <- opened, :ok <- mark() do
+    # The mark was written: the disk takes writes, whatever it did before.
+    with :ok <- opened, :ok <- mark(), :ok <- Alarm.clear() do
       Names.recall(Tables.all())
     else
       {:"$magnesia_error", reason} -> {:error, Refusal.words(reason)}
