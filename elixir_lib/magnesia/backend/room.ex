@@ -83,7 +83,7 @@ defmodule Magnesia.Backend.Room do
       {rows, bytes} = measure(tab, from)
       bytes = bytes + rows * @row_bytes
       mnesia = IO.chardata_to_string(:mnesia_lib.dir())
-      take([{mnesia, bytes + @spare_bytes} | copy(to, mnesia, bytes)])
+      take(by_directory([{mnesia, bytes + @spare_bytes} | copy(to, mnesia, bytes)]))
     else
       :ok
     end
@@ -123,6 +123,13 @@ defmodule Magnesia.Backend.Room do
   end
 
   defp sum(_end_of_table, _from, {rows, bytes}), do: {max(rows, 1), bytes}
+
+  defp by_directory(needs) do
+    Enum.reduce(needs, %{}, fn {dir, bytes}, sums ->
+      Map.update(sums, dir, bytes, &(&1 + bytes))
+    end)
+    |> Map.to_list()
+  end
 
   # All of it at once, as it may be on one disk.
   defp take([]), do: :ok
