@@ -6,8 +6,9 @@ defmodule Magnesia.Cluster.AcknowledgementTest do
   """
   use ExUnit.Case, async: false
 
-  alias Magnesia.Cluster.{Field, Gate}
+  alias Magnesia.Cluster.Gate
   alias Magnesia.HotNodes
+  alias Magnesia.Patience
 
   @moduletag timeout: 300_000
 
@@ -40,16 +41,16 @@ defmodule Magnesia.Cluster.AcknowledgementTest do
       tabs = for {copies, n} <- Enum.with_index(tables), do: create(peers, copies, number, n)
       :ok = HotNodes.call(b, Gate, :close, [])
       pid = HotNodes.call(caller, Gate, :commit, [tabs, number])
-      Field.await("nothing is held for #{inspect(tables)}", fn -> held?(b) end)
+      Patience.await("nothing is held for #{inspect(tables)}", fn -> held?(b) end)
       state = fn -> HotNodes.call(caller, Gate, :state, [pid]) end
-      Field.await("no word of #{inspect(tables)}", fn -> state.() != :began end)
+      Patience.await("no word of #{inspect(tables)}", fn -> state.() != :began end)
       assert {tables, state.()} == {tables, expected}
       # The other node has none of it yet.
       there = for tab <- tabs, here?(b, tab), do: tab
       assert Enum.flat_map(there, &HotNodes.rows(b, &1)) == []
       :ok = HotNodes.call(b, Gate, :open, [])
 
-      Field.await("#{inspect(tables)} doesn't come to its end", fn ->
+      Patience.await("#{inspect(tables)} doesn't come to its end", fn ->
         state.() == :told and
           Enum.all?(there, &(HotNodes.rows(b, &1) == [Gate.row(&1, number)]))
       end)

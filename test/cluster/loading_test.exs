@@ -7,6 +7,7 @@ defmodule Magnesia.Cluster.LoadingTest do
 
   alias Magnesia.Cluster.{Copies, Field, HalfWay}
   alias Magnesia.HotNodes
+  alias Magnesia.Patience
 
   @moduletag timeout: 600_000
   @aliases [:magnesia_ram, :magnesia_disc, :magnesia_disc_only]
@@ -39,7 +40,7 @@ defmodule Magnesia.Cluster.LoadingTest do
     :ok = HotNodes.call(peer, HalfWay, :arm, [tabs, @half])
     :ok = HotNodes.mnesia(peer, :start, [])
 
-    Field.await("the tables don't come half-way", fn ->
+    Patience.await("the tables don't come half-way", fn ->
       map_size(HotNodes.call(peer, HalfWay, :halted, [])) == length(tabs)
     end)
 
@@ -96,7 +97,7 @@ defmodule Magnesia.Cluster.LoadingTest do
     HotNodes.kill(a)
     :ok = HotNodes.call(b, HalfWay, :release, [])
     # It knows by now that the other is down, so it is where the tables come from next.
-    Field.await("the other isn't missed", fn ->
+    Patience.await("the other isn't missed", fn ->
       HotNodes.mnesia(b, :system_info, [:running_db_nodes]) == [b.node]
     end)
 

@@ -5,8 +5,9 @@ defmodule Magnesia.Cluster.PartitionTest do
   """
   use ExUnit.Case, async: false
 
-  alias Magnesia.Cluster.{Events, Field}
+  alias Magnesia.Cluster.Events
   alias Magnesia.HotNodes
+  alias Magnesia.Patience
   alias Magnesia.Pair
 
   @moduletag timeout: 300_000
@@ -76,7 +77,7 @@ defmodule Magnesia.Cluster.PartitionTest do
   defp running(peer, peers) do
     wanted = peers |> Enum.map(& &1.node) |> Enum.sort()
 
-    Field.await("#{peer.node} doesn't see #{inspect(wanted)} running", fn ->
+    Patience.await("#{peer.node} doesn't see #{inspect(wanted)} running", fn ->
       Enum.sort(HotNodes.mnesia(peer, :system_info, [:running_db_nodes])) == wanted
     end)
   end
@@ -118,7 +119,7 @@ defmodule Magnesia.Cluster.PartitionTest do
 
     mend(a, [b, c])
     reported? = fn -> Enum.all?(peers, &(inconsistent(&1) != [])) end
-    Field.await("nobody reports an inconsistent database", reported?)
+    Patience.await("nobody reports an inconsistent database", reported?)
     assert {:running_partitioned_network, b.node} in inconsistent(a)
     assert {:running_partitioned_network, a.node} in inconsistent(b)
     assert rows(a, :alone) == alone

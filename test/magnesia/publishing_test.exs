@@ -8,6 +8,7 @@ defmodule Magnesia.PublishingTest do
 
   alias Magnesia.Event
   alias Magnesia.Events
+  alias Magnesia.Patience
   alias Magnesia.PublishingListener
 
   @deadline 20_000
@@ -75,7 +76,7 @@ defmodule Magnesia.PublishingTest do
     for {peer, _} <- rest, do: true = call(peer, :net_kernel, :connect_node, [elem(first, 1)])
     for {peer, _} <- nodes, do: call(peer, PublishingListener, :listen, [])
     full? = fn {peer, _} -> call(peer, PublishingListener, :groups, []) == [3, 3] end
-    await(fn -> Enum.all?(nodes, full?) end)
+    Patience.await("it does not come about", fn -> Enum.all?(nodes, full?) end, @deadline)
 
     for {{peer, _}, n} <- Enum.with_index(nodes) do
       :ok = call(peer, :magnesia, :dirty_write, [{:s, n, n}])
@@ -85,7 +86,11 @@ defmodule Magnesia.PublishingTest do
     wanted = for {{_peer, node}, n} <- Enum.with_index(nodes), do: {node, {:s, n, n}}
 
     for {peer, _} <- nodes do
-      await(fn -> length(call(peer, PublishingListener, :heard, [])) == 6 end)
+      Patience.await(
+        "it does not come about",
+        fn -> length(call(peer, PublishingListener, :heard, [])) == 6 end,
+        @deadline
+      )
 
       {topics, events} =
         Enum.split_with(call(peer, PublishingListener, :heard, []), &is_integer/1)
@@ -112,12 +117,4 @@ defmodule Magnesia.PublishingTest do
   end
 
   defp call(peer, module, function, args), do: :peer.call(peer, module, function, args, 60_000)
-
-  defp await(condition, deadline \\ System.monotonic_time(:millisecond) + @deadline) do
-    cond do
-      condition.() -> :ok
-      System.monotonic_time(:millisecond) > deadline -> flunk("it does not come about")
-      true -> await(condition, deadline)
-    end
-  end
 end

@@ -4,6 +4,7 @@ defmodule Magnesia.Patterns.CacheTest do
   # The pages of the example: rendered once, for a time, under a cap; and the guide's own lines.
   use Magnesia.DatabaseCase
 
+  alias Magnesia.Patience
   alias MyApp.Pages
 
   @patience 30_000
@@ -14,14 +15,6 @@ defmodule Magnesia.Patterns.CacheTest do
     start = {Supervisor, :start_link, [Pages.children(options), [strategy: :rest_for_one]]}
     start_supervised!(%{id: MyApp, start: start, type: :supervisor})
     :ok
-  end
-
-  defp await(condition, deadline \\ System.monotonic_time(:millisecond) + @patience) do
-    cond do
-      condition.() -> :ok
-      System.monotonic_time(:millisecond) > deadline -> flunk("it does not come about")
-      true -> await(condition, deadline)
-    end
   end
 
   test "a hundred readers at once have a page rendered once" do
@@ -61,7 +54,12 @@ defmodule Magnesia.Patterns.CacheTest do
     assert Pages.get(:nothing) == {:error, :not_found}
 
     :ok = Pages.put(:short, 1, 1)
-    await(fn -> Pages.get(:short) == {:error, :not_found} end)
+
+    Patience.await(
+      "it does not come about",
+      fn -> Pages.get(:short) == {:error, :not_found} end,
+      @patience
+    )
 
     for n <- 1..100, do: :ok = Pages.put(n, n)
     assert Pages.figures().rows <= 10

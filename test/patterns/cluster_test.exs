@@ -5,6 +5,7 @@ defmodule Magnesia.Patterns.ClusterTest do
   alias Magnesia.Agreement
   alias Magnesia.Events
   alias Magnesia.HotNodes
+  alias Magnesia.Patience
   alias MyApp.Cluster
   alias MyApp.Sessions
 
@@ -30,14 +31,6 @@ defmodule Magnesia.Patterns.ClusterTest do
 
   defp connect([first | rest]) do
     for peer <- rest, do: true = HotNodes.call(first, :net_kernel, :connect_node, [peer.node])
-  end
-
-  defp await(condition, deadline \\ System.monotonic_time(:millisecond) + @deadline) do
-    cond do
-      condition.() -> :ok
-      System.monotonic_time(:millisecond) > deadline -> flunk("it does not come about")
-      true -> await(condition, deadline)
-    end
   end
 
   # A process on a node that keeps what it gets.
@@ -67,16 +60,16 @@ defmodule Magnesia.Patterns.ClusterTest do
     changes = for peer <- [a, b, c], do: {peer, listener(peer, :follow, [:users])}
     group = {:topic, {Cluster, :users}}
     known = fn peer -> length(HotNodes.call(peer, :pg, :get_members, [Events.Groups, group])) end
-    await(fn -> Enum.all?([a, b, c], &(known.(&1) == 3)) end)
+    Patience.await("it does not come about", fn -> Enum.all?([a, b, c], &(known.(&1) == 3)) end)
     assert HotNodes.call(b, Cluster, :add_user, [2, "bob@example.org", "Bob"]) == :ok
 
     for {peer, pid} <- topics do
-      await(fn -> heard(peer, pid) != [] end)
+      Patience.await("it does not come about", fn -> heard(peer, pid) != [] end)
       assert heard(peer, pid) == [{:magnesia, {Cluster, :users}, {:added, 2}}]
     end
 
     for {peer, pid} <- changes do
-      await(fn -> heard(peer, pid) != [] end)
+      Patience.await("it does not come about", fn -> heard(peer, pid) != [] end)
 
       assert [{:mnesia_table_event, {:write, :users, {:users, 2, _, _, _}, [], _}}] =
                heard(peer, pid)
@@ -85,7 +78,10 @@ defmodule Magnesia.Patterns.ClusterTest do
     assert HotNodes.call(b, Cluster, :check, []) == :ok
 
     :stopped = HotNodes.mnesia(c, :stop, [])
-    await(fn -> HotNodes.call(a, Cluster, :members, []).stopped == [c.node] end)
+
+    Patience.await("it does not come about", fn ->
+      HotNodes.call(a, Cluster, :members, []).stopped == [c.node]
+    end)
 
     assert {:error, %{users: {:agree, %{missing: missing}}}} =
              HotNodes.call(a, Cluster, :check, [])
@@ -98,7 +94,11 @@ defmodule Magnesia.Patterns.ClusterTest do
     differ(a, [a, b, c])
 
     :stopped = HotNodes.mnesia(c, :stop, [])
-    await(fn -> HotNodes.call(a, Cluster, :members, []).stopped == [c.node] end)
+
+    Patience.await("it does not come about", fn ->
+      HotNodes.call(a, Cluster, :members, []).stopped == [c.node]
+    end)
+
     assert HotNodes.call(a, Cluster, :remove, [c.node]) == :ok
     assert HotNodes.call(a, Cluster, :members, []).running == Enum.sort([a.node, b.node])
   end

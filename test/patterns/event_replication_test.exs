@@ -5,6 +5,7 @@ defmodule Magnesia.Patterns.EventReplicationTest do
 
   alias Magnesia.ClusterListener
   alias Magnesia.HotNodes
+  alias Magnesia.Patience
   alias MyApp.EventReplication
 
   # Compiled once, for the other nodes too.
@@ -74,14 +75,6 @@ defmodule Magnesia.Patterns.EventReplicationTest do
     length(HotNodes.call(peer, :pg, :get_members, [Magnesia.Events.Groups, group]))
   end
 
-  defp await(condition, deadline \\ System.monotonic_time(:millisecond) + @deadline) do
-    cond do
-      condition.() -> :ok
-      System.monotonic_time(:millisecond) > deadline -> flunk("it does not come about")
-      true -> await(condition, deadline)
-    end
-  end
-
   test "three nodes hear of each other's events and changes, and two when one has died" do
     peers = HotNodes.start_all(for _ <- 1..3, do: [log: :emergency])
     Enum.each(peers, &node_with_stock/1)
@@ -91,26 +84,28 @@ defmodule Magnesia.Patterns.EventReplicationTest do
     sold = for peer <- peers, do: {peer, listen(peer, :subscribe, :sold)}
     changes = for peer <- peers, do: {peer, listen(peer, :follow, :stock)}
     known = fn peer -> {members(peer, topic), members(peer, {:table, :stock, :cluster})} end
-    await(fn -> Enum.all?(peers, &(known.(&1) == {3, 3})) end)
+    Patience.await("it does not come about", fn -> Enum.all?(peers, &(known.(&1) == {3, 3})) end)
 
     :ok = HotNodes.call(a, EventReplication, :publish, [{:sold, 1, "tea"}])
     :ok = HotNodes.call(b, EventReplication, :publish, [{:bought, 2, "tea"}])
     for {peer, n} <- Enum.with_index(peers), do: stock(peer, n)
 
     for {peer, pid} <- sold do
-      await(fn -> heard(peer, pid) != [] end)
+      Patience.await("it does not come about", fn -> heard(peer, pid) != [] end)
       assert heard(peer, pid) == [{:magnesia, {EventReplication, :sold}, {:sold, 1, "tea"}}]
     end
 
     wanted = Enum.sort(for {peer, n} <- Enum.with_index(peers), do: {peer.node, {:stock, n, n}})
-    for {peer, pid} <- changes, do: await(fn -> told(peer, pid) == wanted end)
+
+    for {peer, pid} <- changes,
+        do: Patience.await("it does not come about", fn -> told(peer, pid) == wanted end)
 
     HotNodes.kill(c)
-    await(fn -> Enum.all?([a, b], &(known.(&1) == {2, 2})) end)
+    Patience.await("it does not come about", fn -> Enum.all?([a, b], &(known.(&1) == {2, 2})) end)
     :ok = HotNodes.call(b, EventReplication, :publish, [{:sold, 2, "tea"}])
 
     for {peer, pid} <- sold, peer != c do
-      await(fn -> length(heard(peer, pid)) == 2 end)
+      Patience.await("it does not come about", fn -> length(heard(peer, pid)) == 2 end)
       assert {:magnesia, _topic, {:sold, 2, "tea"}} = List.last(heard(peer, pid))
     end
   end

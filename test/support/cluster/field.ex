@@ -9,6 +9,7 @@ defmodule Magnesia.Cluster.Field do
 
   alias Magnesia.Cluster.{Copies, Journal, Judge, Script, Writer}
   alias Magnesia.HotNodes
+  alias Magnesia.Patience
 
   @kinds [:set, :ordered_set, :bag]
   @still 300
@@ -101,27 +102,11 @@ defmodule Magnesia.Cluster.Field do
   @spec progress([running()], pos_integer()) :: :ok
   def progress(running, steps) do
     goal = acknowledged(running) + steps
-    await("the writers write no more", fn -> acknowledged(running) >= goal end)
+    Patience.await("the writers write no more", fn -> acknowledged(running) >= goal end)
   end
 
   defp acknowledged(running) do
     Enum.sum(for {_peer, _pid, writer} <- running, do: Journal.acknowledged(writer))
-  end
-
-  @doc "Waits until a condition holds; fails with the words when it doesn't come to hold."
-  @spec await(String.t(), (() -> boolean()), integer()) :: :ok
-  def await(words, condition, deadline \\ deadline()) do
-    cond do
-      condition.() ->
-        :ok
-
-      System.monotonic_time(:millisecond) > deadline ->
-        flunk(words)
-
-      true ->
-        pause()
-        await(words, condition, deadline)
-    end
   end
 
   defp deadline, do: System.monotonic_time(:millisecond) + @deadline_ms
