@@ -128,15 +128,7 @@ fn select(kind: Kind, spec: &[u8], is_indexed: bool) -> usize {
 
 /// Steps of 20 rows.
 fn select_chunks() -> usize {
-    let cursor = cursor(Kind::Set, &guarded(), false);
-    let budget = Budget {
-        matches: 20,
-        visits: COUNT as usize,
-    };
-    run(&cursor, budget);
-    let mut steps = 0;
-    measured(&mut || steps = run(&cursor, budget));
-    steps
+    steps(&cursor(Kind::Set, &guarded(), false))
 }
 
 /// Steps of 20 rows over one key of a bag.
@@ -152,13 +144,17 @@ fn select_key_chunks() -> usize {
         spec: compiled(&spec),
         host: host(),
     };
-    let cursor = Cursor::new(table(body, Kind::Bag), Arc::new(query), Direction::Up);
+    let table = table(body, Kind::Bag);
+    steps(&Cursor::new(table, Arc::new(query), Direction::Up))
+}
+
+fn steps(cursor: &Cursor) -> usize {
     let budget = Budget {
         matches: 20,
         visits: COUNT as usize,
     };
-    run(&cursor, budget);
+    run(cursor, budget);
     let mut steps = 0;
-    measured(&mut || steps = run(&cursor, budget));
+    measured(&mut || steps = run(cursor, budget));
     steps
 }
