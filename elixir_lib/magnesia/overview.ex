@@ -14,6 +14,7 @@ defmodule Magnesia.Overview do
 
   alias Magnesia.Database
   alias Magnesia.Engine
+  alias Magnesia.Strict.Copies
   alias Magnesia.Strict.Definition
   alias Magnesia.Strict.SystemItems
   alias Magnesia.Telemetry.Calls
@@ -66,7 +67,7 @@ defmodule Magnesia.Overview do
     with true <- Database.running?(),
          {commits, failures, restarts, _log_writes} <- Engine.counters(),
          %{bytes: _, writes: _} = log <- Engine.log_info() do
-      directory = directory()
+      directory = Copies.directory()
 
       %{
         node: node(),
@@ -104,13 +105,6 @@ defmodule Magnesia.Overview do
       end
 
     with %{} = overview <- take(), do: Map.put(overview, :rates, rates)
-  end
-
-  defp directory do
-    case Definition.fetch(:schema) do
-      {:ok, %{storage: :disc_copies}} -> IO.chardata_to_string(Database.directory())
-      _in_memory -> nil
-    end
   end
 
   defp last_dump(nil), do: nil

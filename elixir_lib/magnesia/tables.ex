@@ -360,7 +360,7 @@ defmodule Magnesia.Tables do
   def info do
     %{
       running?: Definition.fetch(:schema) != :error,
-      dir: if(Copies.disc?(), do: IO.chardata_to_string(Magnesia.Database.directory())),
+      dir: Copies.directory(),
       tables: names()
     }
   end

@@ -40,6 +40,10 @@ defmodule Magnesia.Strict.Copies do
     end
   end
 
+  @doc "The open database's directory; nil for one in memory, and where none is open."
+  @spec directory() :: String.t() | nil
+  def directory, do: if(disc?(), do: IO.chardata_to_string(Database.directory()))
+
   @doc "Adds a copy on a node."
   @spec add_table_copy(term(), term(), term()) :: outcome()
   def add_table_copy(tab, node, storage) when is_atom(tab) and is_atom(node) do

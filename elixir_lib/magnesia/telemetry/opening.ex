@@ -6,8 +6,8 @@ defmodule Magnesia.Telemetry.Opening do
   database is not known here.
   """
 
-  alias Magnesia.Database
   alias Magnesia.Engine
+  alias Magnesia.Strict.Copies
   alias Magnesia.Strict.Definition
   alias Magnesia.Telemetry
 
@@ -24,7 +24,7 @@ defmodule Magnesia.Telemetry.Opening do
         memory: loaded |> Enum.map(& &1.memory) |> Enum.sum()
       }
 
-      {answer, measurements, Map.put(Telemetry.result(answer), :directory, directory())}
+      {answer, measurements, Map.put(Telemetry.result(answer), :directory, Copies.directory())}
     end)
   end
 
@@ -47,13 +47,6 @@ defmodule Magnesia.Telemetry.Opening do
 
   defp count(count) when is_integer(count), do: count
   defp count({:"$magnesia_error", _gone}), do: 0
-
-  defp directory do
-    case Definition.fetch(:schema) do
-      {:ok, %{storage: :disc_copies}} -> IO.chardata_to_string(Database.directory())
-      _in_memory_or_closed -> nil
-    end
-  end
 
   @doc "Runs a fun that closes the database, and tells how long it took."
   @spec close((() -> answer)) :: answer when answer: term()
